@@ -1,0 +1,1 @@
+"""Every message of the gateway, its subject, and the policy that delivers it."""

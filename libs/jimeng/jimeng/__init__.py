@@ -1,0 +1,1 @@
+"""A client for the Jimeng video site: sign, upload, submit, poll."""

@@ -1,0 +1,1 @@
+"""What a media file really is: type by content, size, duration, dimensions."""

@@ -1,0 +1,1 @@
+"""What every service needs and none is about: settings, logs, heartbeat, clean stop, sealing."""

@@ -1,0 +1,1 @@
+"""Stores finished results before their links expire."""

@@ -1,0 +1,1 @@
+"""HTTP in front of the gateway: accepts work, answers questions, serves files."""

@@ -1,0 +1,1 @@
+"""Brings in the log lines of what cannot publish for itself."""

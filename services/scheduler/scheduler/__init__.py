@@ -1,0 +1,1 @@
+"""Owns tasks, attempts and sessions, and decides what happens next."""

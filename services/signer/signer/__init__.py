@@ -1,0 +1,1 @@
+"""Sends a prepared job to the site exactly once, in the site's own page where it must be."""

@@ -1,0 +1,1 @@
+"""Checks a task's reference files and uploads them to the site."""
