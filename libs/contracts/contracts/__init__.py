@@ -1,1 +1,4 @@
-"""Every message of the gateway, its subject, and the policy that delivers it."""
+"""Every message of the gateway, its subject, and the policy that delivers it.
+
+Read `tasks.py` first: a task's life, message by message.
+"""

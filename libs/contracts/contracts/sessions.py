@@ -1,0 +1,85 @@
+"""Sessions, the upstream accounts: what is asked and told of them."""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from contracts.message import Command, Event, Value
+
+SessionState = Literal[
+    "unchecked",
+    "active",
+    "cooling",
+    "exhausted",
+    "expired",
+    "blocked",
+    "draining",
+    "disabled",
+]
+CheckOutcome = Literal["active", "expired", "blocked", "wrong_region", "unreachable"]
+
+
+class Credits(Value):
+    """What an account may still spend."""
+
+    gift: int = 0
+    purchase: int = 0
+    vip: int = 0
+
+    @property
+    def total(self) -> int:
+        """All kinds together."""
+        return self.gift + self.purchase + self.vip
+
+
+class CheckSession(Command):
+    """Look whether this credential still works. scheduler -> poller."""
+
+    SUBJECT: ClassVar[str] = "cmd.poller.check.{session}"
+    DEADLINE_SECONDS: ClassVar[float | None] = 60
+
+    session: str
+    credential: int
+
+
+class SessionEvent(Event):
+    """A fact about one session."""
+
+    session: str
+    n: int = 0
+
+    @property
+    def id(self) -> str:
+        """`<session>:<service>.<what>:<n>`."""
+        what = ".".join(self.subject.split(".")[3:])
+        return f"{self.session}:{what}:{self.n}"
+
+
+class SessionChecked(SessionEvent):
+    """What a check found. poller -> scheduler. `n` is unique to the check."""
+
+    SUBJECT: ClassVar[str] = "evt.session.{session}.poller.checked"
+
+    credential: int
+    outcome: CheckOutcome
+    detail: str = ""
+    upstream_uid: str | None = None
+    credits: Credits | None = None
+
+
+class SessionChanged(SessionEvent):
+    """A session changed as operators see it. scheduler -> everybody.
+
+    `what` is `checked` when a check was taken in, else `changed`.
+    """
+
+    SUBJECT: ClassVar[str] = "evt.session.{session}.scheduler.{what}"
+
+    what: Literal["checked", "changed", "removed"]
+    label: str
+    state: SessionState
+    reason: str | None = None
+    until: datetime | None = None
+    credits: Credits | None = None
+    outcome: CheckOutcome | None = None
+    duplicate_of: str | None = None
+    """The session that already has this account; this one was not kept."""

@@ -1,0 +1,215 @@
+"""Every stream, bucket and consumer, declared once; `provision` makes them so.
+
+Services declare nothing: at start they check that what they need stands as it does
+here, because a durable that exists keeps its old settings in silence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import Enum
+from typing import Any
+
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    PersistMode,
+    RetentionPolicy,
+    StorageType,
+    StoreCompression,
+    StreamConfig,
+)
+from nats.js.errors import NotFoundError
+
+from contracts import sessions, tasks
+from contracts.message import Command
+
+DAY = 86_400.0
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+COMMANDS: tuple[type[Command], ...] = (
+    tasks.CreateTask,
+    tasks.UploadReferences,
+    tasks.SubmitInPage,
+    tasks.SubmitPlain,
+    tasks.PollSession,
+    tasks.StoreResults,
+    sessions.CheckSession,
+)
+WORKERS_FACTS: tuple[str, ...] = (
+    "evt.task.*.uploader.*",
+    "evt.task.*.signer.*",
+    "evt.task.*.poller.*",
+    "evt.task.*.downloader.*",
+    "evt.session.*.poller.*",
+)
+"""What the scheduler hears: the workers' events, never its own."""
+
+FACTS_DURABLE = "scheduler-facts"
+
+
+def streams() -> list[StreamConfig]:
+    """Return the streams and buckets as they must be."""
+    return [
+        # A work queue in which a command's subject is free or taken: issuing a command
+        # that still waits, sleeps or is worked on is refused, so re-issuing is safe.
+        # One explicit prefix a service: a typo must fail, not lie unmatched for ever.
+        _stream(
+            "CMD",
+            sorted({f"cmd.{c.service()}.>" for c in COMMANDS}),
+            retention=RetentionPolicy.WORK_QUEUE,
+            discard=DiscardPolicy.NEW,
+            discard_new_per_subject=True,
+            max_msgs_per_subject=1,
+            max_bytes=GIB,
+        ),
+        # Progress carries a time to live of its own; the rest stays for 30 days.
+        _stream(
+            "EVT",
+            ["evt.task.*.*.*", "evt.session.>", "evt.sys.>"],
+            compression=StoreCompression.S2,
+            max_age=30 * DAY,
+            max_bytes=4 * GIB,
+            deny_delete=True,
+            allow_msg_ttl=True,
+        ),
+        # A lost log line is no lost task: acknowledged before it is on disk.
+        _stream(
+            "LOG",
+            ["log.*.*.*"],
+            compression=StoreCompression.S2,
+            persist_mode=PersistMode.ASYNC,
+            max_age=3 * DAY,
+            max_bytes=GIB,
+            max_msgs_per_subject=5_000,
+        ),
+        _stream("DLQ", ["dlq.>"], max_age=90 * DAY, max_bytes=GIB // 4),
+        _bucket("workers"),
+        _bucket("follow"),
+    ]
+
+
+def consumers() -> list[tuple[str, ConsumerConfig]]:
+    """Return (stream, consumer) pairs as they must be."""
+    commands = [("CMD", _worker(c)) for c in COMMANDS]
+    facts = _consumer(FACTS_DURABLE, max_ack_pending=2_000)
+    facts.filter_subjects = list(WORKERS_FACTS)
+    return [*commands, ("EVT", facts)]
+
+
+async def provision(js: JetStreamContext) -> list[str]:
+    """Create what is missing, update what differs; return what was done, in words."""
+    done = [await _provide_stream(js, wanted) for wanted in streams()]
+    for stream, wanted in consumers():
+        done.append(await _provide_consumer(js, stream, wanted))
+    return [line for line in done if line]
+
+
+async def drift(js: JetStreamContext, durables: Sequence[str]) -> list[str]:
+    """Return how the named durables differ from what is declared here, in words."""
+    found: list[str] = []
+    for stream, wanted in consumers():
+        name = str(wanted.durable_name)
+        if name not in durables:
+            continue
+        try:
+            info = await js.consumer_info(stream, name)
+        except NotFoundError:
+            found.append(f"consumer {stream}/{name} does not exist")
+            continue
+        found += [f"consumer {stream}/{name}: {d}" for d in _differs(wanted, info)]
+    return found
+
+
+def _stream(name: str, subjects: list[str], **settings: Any) -> StreamConfig:
+    base: dict[str, Any] = {
+        "retention": RetentionPolicy.LIMITS,
+        "storage": StorageType.FILE,
+        "discard": DiscardPolicy.OLD,
+        "allow_direct": True,  # the CLI can look without consuming
+        "duplicate_window": 600.0,
+        "num_replicas": 1,
+    }
+    return StreamConfig(name=name, subjects=subjects, **(base | settings))
+
+
+def _bucket(name: str) -> StreamConfig:
+    """Return the stream behind a key-value bucket whose keys may expire one by one."""
+    return _stream(
+        f"KV_{name}",
+        [f"$KV.{name}.>"],
+        discard=DiscardPolicy.NEW,
+        max_msgs_per_subject=1,
+        allow_rollup_hdrs=True,
+        allow_msg_ttl=True,
+        deny_delete=True,
+        duplicate_window=120.0,
+        max_bytes=64 * MIB,
+    )
+
+
+def _worker(command: type[Command]) -> ConsumerConfig:
+    # Planned waits stay pending, and beyond this number nothing else is delivered:
+    # every session has one poll waiting.
+    pending = 50_000 if command is tasks.PollSession else 1_000
+    consumer = _consumer(command.durable(), max_ack_pending=pending)
+    consumer.filter_subject = command.pattern()
+    return consumer
+
+
+def _consumer(durable: str, max_ack_pending: int) -> ConsumerConfig:
+    return ConsumerConfig(
+        durable_name=durable,
+        name=durable,
+        ack_policy=AckPolicy.EXPLICIT,
+        deliver_policy=DeliverPolicy.ALL,
+        ack_wait=30.0,
+        # Planned waits are deliveries too, and a work queue keeps what ran out of
+        # deliveries for ever, unseen: age bounds retries, never a count.
+        max_deliver=-1,
+        max_ack_pending=max_ack_pending,
+    )
+
+
+async def _provide_stream(js: JetStreamContext, wanted: StreamConfig) -> str | None:
+    try:
+        info = await js.stream_info(str(wanted.name))
+    except NotFoundError:
+        await js.add_stream(wanted)
+        return f"created stream {wanted.name}"
+    if not (differences := _differs(wanted, info)):
+        return None
+    await js.update_stream(wanted)
+    return f"updated stream {wanted.name}: {', '.join(differences)}"
+
+
+async def _provide_consumer(
+    js: JetStreamContext, stream: str, wanted: ConsumerConfig
+) -> str | None:
+    try:
+        info = await js.consumer_info(stream, str(wanted.durable_name))
+    except NotFoundError:
+        await js.add_consumer(stream, wanted)
+        return f"created consumer {stream}/{wanted.durable_name}"
+    if not (differences := _differs(wanted, info)):
+        return None
+    await js.add_consumer(stream, wanted)
+    return f"updated consumer {stream}/{wanted.durable_name}: {', '.join(differences)}"
+
+
+def _differs(wanted: StreamConfig | ConsumerConfig, info: Any) -> list[str]:
+    """Compare the settings we choose; what we leave open is the server's."""
+    defaults = asdict(type(wanted)())
+    found = asdict(info.config)
+    return [
+        f"{name} is {_plain(found.get(name))}, declared {_plain(value)}"
+        for name, value in asdict(wanted).items()
+        if value != defaults[name] and _plain(found.get(name)) != _plain(value)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
