@@ -191,7 +191,7 @@ class _PolicyMiddleware(BaseMiddleware):
 
 def backoff(deliveries: int) -> float:
     """Return the pause in seconds after the n-th failed delivery, jittered by half."""
-    pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (deliveries - 1))
+    pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (deliveries - 1))
     jitter: float = random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
     return pause * jitter
 

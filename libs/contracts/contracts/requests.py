@@ -182,7 +182,9 @@ class Permit(Value):
     """The scheduler's durable answer to one wish to send."""
 
     granted: bool
-    reason: str = ""
+    reason: Literal[
+        "", "already_granted", "cancelled", "superseded", "session_not_active"
+    ] = ""
     valid_seconds: float = 0
 
 

@@ -1,1 +1,4 @@
-"""What every service needs and none is about: settings, logs, heartbeat, clean stop, sealing."""
+"""What every service needs and none is about.
+
+Settings, logs, the data folder, sealing, heartbeats, and a clean start and stop.
+"""

@@ -1,0 +1,104 @@
+"""Says every few seconds, in the `workers` bucket, that an instance lives and how."""
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Self
+
+from nats.js.errors import NoKeysError
+
+from contracts.bus import Bus
+from contracts.message import now
+
+BEAT_SECONDS = 3.0
+TTL_SECONDS = 10
+State = Callable[[], Mapping[str, Any]]
+
+
+class Heartbeat:
+    """While entered, `$KV.workers.<service>.<instance>` is kept alive.
+
+    `state` adds what the service wants known, such as `{"browser": true}`.
+    """
+
+    def __init__(self, bus: Bus, state: State = dict) -> None:
+        self._bus = bus
+        self._state = state
+        self._started_at = now().isoformat()
+        self.instance = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def _subject(self) -> str:
+        name = self.instance.replace(".", "-")
+        return f"$KV.workers.{self._bus.service}.{name}"
+
+    async def __aenter__(self) -> Self:
+        await self.beat()
+        self._task = asyncio.create_task(self._keep_beating())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        with suppress(Exception):  # it expires by itself
+            await self._bus.jetstream.publish(
+                self._subject, headers={"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
+            )
+
+    async def beat(self) -> None:
+        """Say it now; also worth calling when the state has changed."""
+        body = {
+            "service": self._bus.service,
+            "instance": self.instance,
+            "version": version("jimeng-gateway-contracts"),
+            "pid": os.getpid(),
+            "started_at": self._started_at,
+            "at": now().isoformat(),
+            **self._state(),
+        }
+        # A plain KV put would lose the time to live.
+        await self._bus.jetstream.publish(
+            self._subject,
+            json.dumps(body).encode(),
+            headers={"Nats-TTL": str(TTL_SECONDS)},
+        )
+
+    async def _keep_beating(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            with suppress(Exception):  # a lost beat is made good by the next
+                await self.beat()
+
+
+async def living(bus: Bus) -> list[dict[str, Any]]:
+    """Return what every live instance of every service last said."""
+    bucket = await bus.jetstream.key_value("workers")
+    try:
+        keys = await bucket.keys()
+    except NoKeysError:
+        return []
+    found = []
+    for key in keys:
+        with suppress(Exception):  # expired between the two reads
+            entry = await bucket.get(key)
+            found.append(json.loads(entry.value or b"{}"))
+    return [f for f in found if f and _age(f) < TTL_SECONDS]
+
+
+def _age(beat: Mapping[str, Any]) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(beat["at"])).total_seconds()

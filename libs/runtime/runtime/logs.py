@@ -1,0 +1,144 @@
+"""Log lines: JSON on stdout (pretty on a terminal), and the same into the LOG stream.
+
+A line knows its service, task and session without being told: they are taken from the
+context that `service_scope` and `about` set.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+
+Line = MutableMapping[str, Any]
+Sink = Callable[[Line], None]
+
+SERVICE: ContextVar[str] = ContextVar("service", default="-")
+ABOUT: ContextVar[tuple[str, str]] = ContextVar("about", default=("-", "-"))
+_SINKS: dict[str, Sink] = {}
+_HIDDEN = "***"
+# Credentials by where they stand: cookie and header forms, keys in JSON or queries.
+_SECRET = re.compile(
+    r"((?:sessionid(?:_ss)?|sid_tt|sid_guard|uid_tt(?:_ss)?|password|secret|token"
+    r"|authorization|cookie|api_key|msToken|a_bogus)"
+    r"[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?)[^\s\"',;&}]+",
+    re.IGNORECASE,
+)
+_PROXY_LOGIN = re.compile(r"(\w+://)[^/\s:@]+:[^/\s@]+@")
+_QUIET = {"httpx", "httpcore", "aiosqlite", "alembic", "PIL", "asyncio"}
+
+
+@contextmanager
+def service_scope(service: str) -> Iterator[None]:
+    """Say which service the lines of this context belong to."""
+    held = SERVICE.set(service)
+    try:
+        yield
+    finally:
+        SERVICE.reset(held)
+
+
+@contextmanager
+def about(subject: str) -> Iterator[None]:
+    """Say which task or session the lines of this context are about, by subject."""
+    held = ABOUT.set(_names(subject))
+    try:
+        yield
+    finally:
+        ABOUT.reset(held)
+
+
+def _names(subject: str) -> tuple[str, str]:
+    match subject.split("."):
+        case ["evt", "task", task, *_]:
+            return task, "-"
+        case ["evt", "session", session, *_] | ["cmd", "poller", _, session]:
+            return "-", session
+        case ["cmd", "scheduler", _, task]:
+            return task, "-"
+        case ["cmd", _, _, key]:
+            return key.rpartition("-")[0], "-"
+    return "-", "-"
+
+
+def on_line(service: str, sink: Sink | None) -> None:
+    """Hand every line of a service to a sink as well, or no longer."""
+    if sink is None:
+        _SINKS.pop(service, None)
+    else:
+        _SINKS[service] = sink
+
+
+def configure(level: str, fmt: str) -> None:
+    """Set up logging for this process, once."""
+    pretty = fmt == "pretty" or (not fmt and sys.stdout.isatty())
+    shared: list[Any] = [
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.format_exc_info,
+        _place,
+        scrub,
+        _hand_on,
+    ]
+    render: Any = (
+        structlog.dev.ConsoleRenderer(event_key="text", timestamp_key="time")
+        if pretty
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                render,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    _set_levels(root, level)
+
+
+def _set_levels(root: logging.Logger, level: str) -> None:
+    """Read `info`, or `poller=debug,info`."""
+    for part in level.split(","):
+        name, _, value = part.strip().rpartition("=")
+        logging.getLogger(name or None).setLevel(value.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def _place(_: Any, __: str, line: Line) -> Line:
+    task, session = ABOUT.get()
+    line.setdefault("task", task)
+    line.setdefault("session", session)
+    line["service"] = SERVICE.get()
+    line["text"] = line.pop("event", "")
+    return line
+
+
+def scrub(_: Any, __: str, line: Line) -> Line:
+    """Hide whatever stands where a credential stands, in every field."""
+    for name, value in line.items():
+        if isinstance(value, str):
+            line[name] = scrub_text(value)
+    return line
+
+
+def scrub_text(text: str) -> str:
+    """Hide credentials in a text."""
+    return _PROXY_LOGIN.sub(rf"\1{_HIDDEN}@", _SECRET.sub(rf"\1{_HIDDEN}", text))
+
+
+def _hand_on(_: Any, __: str, line: Line) -> Line:
+    if sink := _SINKS.get(str(line["service"])):
+        sink(line)
+    return line

@@ -1,0 +1,85 @@
+"""Secrets at rest: one root key, a derived key for each purpose, AES-256-GCM.
+
+A sealed value is `key id (4) | nonce (12) | ciphertext`, bound to where it is stored by
+its associated data, so that a row cannot be swapped for another.
+"""
+
+import os
+import secrets
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_ID_BYTES = 4
+NONCE_BYTES = 12
+SHORTEST_ROOT = 32
+
+
+class SealError(Exception):
+    """A sealed value cannot be opened: another key, another place, or damage."""
+
+
+class Sealer:
+    """Seals and opens values for one purpose."""
+
+    def __init__(self, root: str, purpose: str) -> None:
+        key = HKDF(SHA256(), 32, salt=None, info=f"jimeng:{purpose}".encode()).derive(
+            root.encode()
+        )
+        self._aead = AESGCM(key)
+        self._id = sha256(key).digest()[:KEY_ID_BYTES]
+
+    def seal(self, value: str, place: str) -> bytes:
+        """Seal a value for one place (`table:row:column`)."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        sealed = self._aead.encrypt(nonce, value.encode(), place.encode())
+        return self._id + nonce + sealed
+
+    def open(self, sealed: bytes, place: str) -> str:
+        """Open a sealed value; raises SealError."""
+        if sealed[:KEY_ID_BYTES] != self._id:
+            raise SealError("sealed with another key: is SECRET_KEY the right one?")
+        nonce = sealed[KEY_ID_BYTES : KEY_ID_BYTES + NONCE_BYTES]
+        try:
+            plain = self._aead.decrypt(
+                nonce, sealed[KEY_ID_BYTES + NONCE_BYTES :], place.encode()
+            )
+        except InvalidTag:
+            raise SealError(f"the sealed value at {place} is damaged") from None
+        return plain.decode()
+
+
+def root_secret(value: str | None, file: Path) -> str:
+    """Return the root secret: the given one, else the file's, made at first use.
+
+    Raises SealError for a short secret or a file that others can read.
+    """
+    if value is None:
+        if not file.exists():
+            _create(file)
+        if file.stat().st_mode & 0o077:
+            raise SealError(f"{file} can be read by others: chmod 600 {file}")
+        value = file.read_text().strip()
+    if len(value) < SHORTEST_ROOT:
+        raise SealError(f"the root secret is shorter than {SHORTEST_ROOT} characters")
+    return value
+
+
+def _create(file: Path) -> None:
+    """Write a new secret whole or not at all; a racing start keeps the first one."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as out:
+        out.write(secrets.token_urlsafe(48) + "\n")
+        out.flush()
+        os.fsync(out.fileno())
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()

@@ -1,0 +1,111 @@
+"""A service from start to clean stop; the same in a process of its own and in one."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, TypeVar
+
+from nats.errors import NoServersError
+from pydantic_settings import BaseSettings
+
+from contracts.bus import Bus, NotProvisionedError
+from runtime import logs
+from runtime.heartbeat import Heartbeat, State
+from runtime.settings import Settings, SettingsError, load
+from runtime.shipping import LogShipping
+
+STOP_SECONDS = 10.0
+S = TypeVar("S", bound=Settings)
+log = logging.getLogger("runtime")
+
+
+class App:
+    """One service: its bus, and what must be open while it runs, in order.
+
+    `before` is opened before the first message is taken and closed after the last;
+    `after` is opened once messages are taken (an HTTP listener, say).
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        before: Sequence[AbstractAsyncContextManager[Any]] = (),
+        after: Sequence[AbstractAsyncContextManager[Any]] = (),
+        state: State = dict,
+    ) -> None:
+        self.bus = bus
+        self._before = before
+        self._after = after
+        self._state = state
+        self._open = AsyncExitStack()
+
+    async def start(self) -> None:
+        """Open everything; on a failure what was opened is closed again."""
+        with logs.service_scope(self.bus.service):
+            async with AsyncExitStack() as opening:
+                for resource in self._before:
+                    await opening.enter_async_context(resource)
+                opening.push_async_callback(self.bus.stop)
+                await self.bus.start()
+                await opening.enter_async_context(LogShipping(self.bus))
+                for resource in self._after:
+                    await opening.enter_async_context(resource)
+                await opening.enter_async_context(Heartbeat(self.bus, self._state))
+                log.info("%s is ready", self.bus.service)
+                self._open = opening.pop_all()
+
+    async def stop(self) -> None:
+        """Close everything in reverse order."""
+        with logs.service_scope(self.bus.service):
+            await self._open.aclose()
+
+
+def fatal(reason: str) -> None:
+    """End the process at once: its supervisor starts a new one, nothing is lost.
+
+    Not an exception: the loop may be starved by what went wrong.
+    """
+    log.critical("giving up: %s", reason)
+    sys.stdout.flush()
+    os._exit(1)
+
+
+def main(settings: type[S], create_app: Callable[[S], App]) -> None:
+    """Run a service until SIGTERM or Ctrl-C. Exit status 2: a setting is wrong."""
+    try:
+        read = load(settings)
+    except SettingsError as error:
+        raise SystemExit(_usage(str(error))) from None
+    logs.configure(read.log_level, read.log_format)
+    try:
+        asyncio.run(_serve(create_app(read)))
+    except (SettingsError, NotProvisionedError) as error:
+        raise SystemExit(_usage(str(error))) from None
+    except NoServersError:
+        raise SystemExit(_usage(f"NATS_URL {read.nats_url}: no answer")) from None
+
+
+def _usage(text: str) -> int:
+    sys.stderr.write(text + "\n")
+    return 2
+
+
+async def _serve(app: App) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    await app.start()
+    try:
+        await stop.wait()
+    finally:
+        async with asyncio.timeout(STOP_SECONDS):
+            await app.stop()
+
+
+__all__ = ["App", "BaseSettings", "fatal", "main"]

@@ -1,0 +1,155 @@
+"""The settings every part shares: one place for each name, its default and its check.
+
+A service's own Settings inherits the groups it needs. The environment wins over a
+`.env` in the working folder. A value that does not parse ends the start with the
+name of the setting.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from contracts.bus import Link
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text names it and says what to do."""
+
+
+def _origin(value: str) -> str:
+    """Accept an origin such as http://127.0.0.1:9000, or nothing."""
+    if not value:
+        return ""
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an origin such as http://127.0.0.1:9000")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+S = TypeVar("S", bound=BaseSettings)
+Origin = Annotated[str, AfterValidator(_origin)]
+CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """What every service reads."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, case_sensitive=False
+    )
+
+    nats_url: str = Field(
+        "nats://127.0.0.1:4222", description="Where NATS is; embedded in `jimeng up`."
+    )
+    nats_user: str | None = Field(None, description="Who we are at NATS.")
+    nats_password: SecretStr | None = Field(None, description="Our password there.")
+    data_dir: Path = Field(
+        Path("data"), description="Everything that is kept lies here."
+    )
+    log_level: str = Field(
+        "info", description="debug, info, warning or error; also `poller=debug,info`."
+    )
+    log_format: Literal["json", "pretty", ""] = Field(
+        "", description="json, or pretty; empty: pretty on a terminal."
+    )
+    health_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="A worker's own /healthz port; 0 takes any, unset none.",
+    )
+
+    @property
+    def link(self) -> Link:
+        """The NATS connection these settings describe."""
+        password = self.nats_password.get_secret_value() if self.nats_password else None
+        return Link(self.nats_url, self.nats_user, password)
+
+
+class UpstreamSettings(BaseModel):
+    """Which site is spoken to, and how patiently."""
+
+    jimeng_upstream: Origin = Field(
+        "", description="An origin that stands for the site; empty is the real one."
+    )
+
+
+class SecretSettings(BaseModel):
+    """The root secret that credentials are sealed with."""
+
+    secret_key: SecretStr | None = Field(
+        None, description="Root secret, at least 32 characters."
+    )
+    secret_key_file: Path | None = Field(
+        None, description="File of the root secret; default DATA_DIR/secret.key."
+    )
+
+
+class StorageSettings(BaseModel):
+    """Where files are kept."""
+
+    storage_url: str = Field(
+        "", description="file:<folder>; default file: DATA_DIR/blobs."
+    )
+
+
+class PermitSettings(BaseModel):
+    """How long one send may take; SETTLE_SECS must exceed what they add up to."""
+
+    permit_secs: float = Field(15, gt=0, description="How long a permit may be used.")
+    submit_timeout_secs: float = Field(
+        30, gt=0, description="How long one submit may take on the wire."
+    )
+    settle_secs: float = Field(
+        90, gt=0, description="How long an unknown submit is looked for."
+    )
+
+    @model_validator(mode="after")
+    def _settle_is_long_enough(self) -> Self:
+        least = self.permit_secs + self.submit_timeout_secs + 10
+        if self.settle_secs <= least:
+            raise ValueError(
+                f"SETTLE_SECS must be above PERMIT_SECS + SUBMIT_TIMEOUT_SECS + 10 "
+                f"({least:g}): a late effect of a send must show before it counts as "
+                f"not taken"
+            )
+        return self
+
+
+def load(kind: type[S], **given: Any) -> S:
+    """Read settings; raises SettingsError naming what is wrong."""
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        lines = [
+            f"{_env_name(e['loc'])}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        ]
+        raise SettingsError("; ".join(lines)) from None
+
+
+def _env_name(location: tuple[int | str, ...]) -> str:
+    return str(location[0]).upper() if location else "settings"
+
+
+def unknown_names(known: set[str]) -> list[str]:
+    """Return the JIMENG_* names in the environment and .env that nobody reads."""
+    names = {n for n in os.environ if n.startswith("JIMENG_")}
+    env_file = Path(".env")
+    if env_file.is_file():
+        for line in env_file.read_text().splitlines():
+            name = line.partition("=")[0].strip().removeprefix("export ")
+            if name.startswith("JIMENG_"):
+                names.add(name)
+    return sorted(names - known)
