@@ -1,0 +1,71 @@
+"""What the site tells its page about itself: models, and checks of content."""
+
+from simulator.call import Call
+from simulator.catalogue import (
+    IMAGE_COUNT,
+    IMAGE_MODELS,
+    RATIOS,
+    VIDEO_MODELS,
+    VideoModel,
+)
+from simulator.errors import RefusedError, invalid
+from simulator.records import Json
+from simulator.tree import objects
+
+
+async def video_models(call: Call) -> Json:
+    """The video models of the account's region, with the options of each."""
+    region = call.account.region
+    models = [one for one in VIDEO_MODELS.values() if region in one.regions]
+    return {"model_list": [_video_model(call, one) for one in models]}
+
+
+async def image_models(_call: Call) -> Json:
+    """The image models."""
+    return {"model_list": [_image_model(key) for key in sorted(IMAGE_MODELS)]}
+
+
+async def content_check(call: Call) -> Json:
+    """algo_proxy: whether an uploaded image may be used; only committed ones are seen."""
+    for file in objects(call.body, "file_list"):
+        upload = call.world.uploads.get(str(file.get("file_uri")))
+        if upload is None or upload.uid != call.account.uid:
+            raise RefusedError("3020")
+    return {"result": {"is_pass": True}}
+
+
+async def audit(call: Call) -> Json:
+    """imagex/submit_audit_job: asked for by the page after an upload."""
+    if not call.body:
+        raise invalid("empty body")
+    return {"job_id": "0"}
+
+
+def _video_model(call: Call, model: VideoModel) -> Json:
+    confirm = model.key in call.account.unconfirmed
+    options = [
+        _option("duration", "int_value", sorted(model.durations)),
+        _option("resolution", "string_value", list(model.resolutions)),
+        _option("video_aspect_ratio", "string_value", list(RATIOS)),
+    ]
+    return {
+        "model_req_key": model.key,
+        "model_name": model.key,
+        "options": options,
+        "extra": {"model_source": "", "aigc_compliance_confirmation_required": confirm},
+        "model_status": 0 if model.key in call.account.lacks else 1,
+    }
+
+
+def _option(key: str, kind: str, values: list[str] | list[int]) -> Json:
+    return {"key": key, "enum_val": {kind: values}}
+
+
+def _image_model(key: str) -> Json:
+    return {
+        "model_req_key": key,
+        "model_name": key,
+        "generate_count_options": [IMAGE_COUNT],
+        "default_generate_count": IMAGE_COUNT,
+        "default_resolution_type": "2k",
+    }
