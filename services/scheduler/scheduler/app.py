@@ -1,0 +1,93 @@
+"""Builds the scheduler: one writer, readers, the relay, and what they handle."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext, suppress
+
+from contracts.bus import Bus
+from runtime import logs
+from runtime.data import DataFolder
+from runtime.sealing import SealError, root_secret
+from runtime.service import App, fatal
+from runtime.settings import SettingsError
+from scheduler import handlers, pool_work, work
+from scheduler.relay import Relay
+from scheduler.settings import SchedulerSettings
+from scheduler.store import outbox
+from scheduler.store.engine import (
+    database_url,
+    reading,
+    reading_engine,
+    writing_engine,
+)
+from scheduler.store.migrate import migrate
+from scheduler.vault import Vault
+from scheduler.writer import Turn, Writer
+
+RECHECK_SECONDS = 60.0
+
+
+def create_app(settings: SchedulerSettings, *, folder: DataFolder | None = None) -> App:
+    """Build the service. A `folder` held already is not locked again.
+
+    Raises SettingsError for a database or secret that cannot be used.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    vault = Vault(_root(settings))
+    url = database_url(settings.database_url, settings.data_dir)
+    writing, reads = writing_engine(url), reading_engine(url)
+    bus = Bus("scheduler", settings.link, fatal=fatal, scope=logs.about)
+    relay = Relay(bus)
+
+    async def dispatch(turn: Turn) -> float | None:
+        return await work.dispatch_waiting(turn, settings.rules)
+
+    writer = Writer(writing, dispatch, relay.take)
+    handlers.register(bus, writer, settings.rules, vault)
+    handlers.register_pool(bus, writer, vault)
+    handlers.register_reads(bus, reads, vault)
+
+    @asynccontextmanager
+    async def database() -> AsyncIterator[None]:
+        await asyncio.to_thread(migrate, url)
+        yield
+        await writing.dispose()
+        await reads.dispose()
+
+    @asynccontextmanager
+    async def resumed() -> AsyncIterator[None]:
+        async with reading(reads) as db:
+            relay.take(await outbox.left(db))
+        await writer.do(handlers.resume)
+        task = asyncio.create_task(_recheck(writer))
+        yield
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    own = DataFolder(settings.data_dir, settings.jimeng_upstream, alone=False)
+    held = _held(own) if folder is None else nullcontext()
+    before = (held, database(), relay.run_with(writer), writer)
+    return App(bus, before=before, after=[resumed()])
+
+
+@asynccontextmanager
+async def _held(folder: DataFolder) -> AsyncIterator[None]:
+    with folder:
+        yield
+
+
+async def _recheck(writer: Writer) -> None:
+    """Look again at sessions that no check has settled, the site being away, say."""
+    while True:
+        await asyncio.sleep(RECHECK_SECONDS)
+        await writer.do(pool_work.check_unchecked)
+
+
+def _root(settings: SchedulerSettings) -> str:
+    value = settings.secret_key.get_secret_value() if settings.secret_key else None
+    file = settings.secret_key_file or settings.data_dir / "secret.key"
+    try:
+        return root_secret(value, file)
+    except (SealError, OSError) as error:
+        raise SettingsError(f"SECRET_KEY: {error}") from None

@@ -1,0 +1,95 @@
+"""The values the decisions are made on: a task, its latest attempt, a session."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from pydantic import JsonValue
+
+from contracts.errors import ErrorCode
+from contracts.sessions import Credits, SessionState
+from contracts.tasks import (
+    TERMINAL,
+    Belonging,
+    Job,
+    Progress,
+    ResultRef,
+    Stage,
+    Status,
+)
+
+AttemptState = Literal["reserved", "permitted", "known", "ended"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task as it stands. Terminal statuses are written once."""
+
+    id: str
+    belonging: Belonging
+    job: Job
+    created_at: datetime
+    status: Status = "queued"
+    stage: Stage | None = "waiting"
+    revision: int = 0
+    attempt: int = 0
+    session: str | None = None
+    progress: Progress = field(default_factory=Progress)
+    results: tuple[ResultRef, ...] = ()
+    error_code: ErrorCode | None = None
+    error_message: str | None = None
+    upstream_code: str | None = None
+    not_before: datetime | None = None
+    updated_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can change it any more."""
+        return self.status in TERMINAL
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A task's n-th try on one session; a reservation until it has ended.
+
+    `permitted_at` is None exactly while nothing can have been sent.
+    """
+
+    task: str
+    n: int
+    session: str
+    submit_id: str
+    reserved_at: datetime
+    state: AttemptState = "reserved"
+    materials: tuple[JsonValue, ...] = ()
+    sends: int = 0
+    nonce: str | None = None
+    body_hash: str | None = None
+    permitted_at: datetime | None = None
+    upstream_id: str | None = None
+    absent: int = 0
+    charged: bool | None = None
+    reason: str | None = None
+    answer: str | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """An upstream account as the pool sees it; `active` counts unended attempts."""
+
+    id: str
+    label: str
+    state: SessionState
+    region: str = "cn"
+    max_active: int = 2
+    active: int = 0
+    reason: str | None = None
+    until: datetime | None = None
+    setbacks: int = 0
+    closed_models: tuple[str, ...] = ()
+    credits: Credits | None = None
+    last_used_at: datetime | None = None
+    last_error: str | None = None

@@ -1,0 +1,130 @@
+"""What the scheduler takes: creates, the workers' facts, requests."""
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from contracts import requests as asked
+from contracts import tasks as said
+from contracts.bus import Bus
+from contracts.message import Event
+from contracts.sessions import SessionChecked
+from scheduler import pool_work, work
+from scheduler.store import sessions, tasks
+from scheduler.store.engine import reading
+from scheduler.vault import Vault
+from scheduler.views import summary, task_view
+from scheduler.work import Rules, not_found
+from scheduler.writer import Turn, Writer
+
+FACTS: dict[str, type[Event]] = {
+    "uploader.uploaded": said.Uploaded,
+    "uploader.failed": said.UploadFailed,
+    "uploader.died": said.Died,
+    "signer.submitted": said.Submitted,
+    "signer.refused": said.Refused,
+    "signer.unknown": said.Unknown,
+    "signer.died": said.Died,
+    "poller.progressed": said.Progressed,
+    "poller.generated": said.Generated,
+    "poller.failed": said.GenerationFailed,
+    "poller.absent": said.Absent,
+    "downloader.stored": said.Stored,
+    "downloader.failed": said.StoreFailed,
+    "downloader.died": said.Died,
+    "poller.checked": SessionChecked,
+}
+
+
+def register(bus: Bus, writer: Writer, rules: Rules, vault: Vault) -> None:
+    """Register what changes something; each waits for its commit."""
+
+    @bus.consume(said.CreateTask, concurrency=64)
+    async def create(command: said.CreateTask) -> None:
+        await writer.do(lambda turn: work.create(turn, command))
+
+    @bus.hear(FACTS, concurrency=64)
+    async def fact(event: Event) -> None:
+        if isinstance(event, SessionChecked):
+            await writer.do(lambda turn: pool_work.checked(turn, event))
+        else:
+            await writer.do(lambda turn: work.fact(turn, event, rules))
+
+    @bus.answer(asked.AskPermit)
+    async def permit(request: asked.AskPermit) -> asked.Permit:
+        return await writer.do(lambda turn: work.permit(turn, request, rules))
+
+    @bus.answer(asked.AskDue)
+    async def due(request: asked.AskDue) -> asked.DueAttempts:
+        return await writer.do(lambda turn: work.due(turn, request, rules, vault.open))
+
+    @bus.answer(asked.CancelTask)
+    async def cancel(request: asked.CancelTask) -> asked.Cancelled:
+        return await writer.do(lambda turn: work.cancel(turn, request, rules))
+
+
+def register_pool(bus: Bus, writer: Writer, vault: Vault) -> None:
+    """Register what changes the pool of sessions."""
+
+    @bus.answer(asked.AddSession)
+    async def add(request: asked.AddSession) -> asked.SessionReply:
+        return await writer.do(lambda turn: pool_work.add(turn, request, vault))
+
+    @bus.answer(asked.RemoveSession)
+    async def remove(request: asked.RemoveSession) -> asked.SessionReply:
+        return await writer.do(lambda turn: pool_work.remove(turn, request))
+
+    @bus.answer(asked.EnableSession)
+    async def enable(request: asked.EnableSession) -> asked.SessionReply:
+        return await writer.do(lambda turn: pool_work.enable(turn, request))
+
+    @bus.answer(asked.TestSession)
+    async def test(request: asked.TestSession) -> asked.SessionReply:
+        return await writer.do(lambda turn: pool_work.test(turn, request))
+
+
+def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
+    """Register what only reads; it never waits for the writer."""
+
+    @bus.answer(asked.ReadTask)
+    async def read_task(request: asked.ReadTask) -> asked.Task:
+        async with reading(engine) as db:
+            found = await task_view(db, request.task)
+        if found is None:
+            raise not_found("task")
+        return found
+
+    @bus.answer(asked.ListTasks)
+    async def list_tasks(request: asked.ListTasks) -> asked.TaskPage:
+        async with reading(engine) as db:
+            found, cursor = await tasks.page(
+                db, request.status, request.limit, request.cursor
+            )
+        return asked.TaskPage(tasks=tuple(map(summary, found)), cursor=cursor)
+
+    @bus.answer(asked.ReadStats)
+    async def stats(_: asked.ReadStats) -> asked.Stats:
+        async with reading(engine) as db:
+            return await tasks.counts(db)
+
+    @bus.answer(asked.ListSessions)
+    async def list_sessions(_: asked.ListSessions) -> asked.Sessions:
+        async with reading(engine) as db:
+            return asked.Sessions(sessions=tuple(await sessions.views(db)))
+
+    @bus.answer(asked.ReadSession)
+    async def read_session(request: asked.ReadSession) -> asked.SessionReply:
+        async with reading(engine) as db:
+            found = await sessions.views(db, request.id)
+        if not found:
+            raise not_found("session")
+        return asked.SessionReply(session=found[0])
+
+    @bus.answer(asked.GetCredential)
+    async def credential(request: asked.GetCredential) -> asked.Credential:
+        async with reading(engine) as db:
+            return await vault.open(db, request.session, request.credential)
+
+
+async def resume(turn: Turn) -> None:
+    """Take up at start what an earlier run left: nothing is reset, only looked at."""
+    await pool_work.check_unchecked(turn)
+    await work.poll_what_is_open(turn)

@@ -1,0 +1,140 @@
+"""Publishes what the commits left in the outbox, in order for each task."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from contracts.bus import Bus, Kept
+from scheduler.store import outbox
+from scheduler.store.outbox import Parcel
+from scheduler.writer import Turn, Writer
+
+AT_ONCE = 32
+RETRY_SECONDS = 1.0
+log = logging.getLogger("scheduler")
+
+
+class Relay:
+    """Takes parcels after their commit and sees to it that they are stored in NATS.
+
+    A command answered *still there* is tried again each second: its predecessor is
+    being worked on, and may have begun before this one was known.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._writer: Writer | None = None
+        self._waiting: list[Parcel] = []
+        self._more = asyncio.Event()
+        self._tries: dict[int, int] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def run_with(self, writer: Writer) -> Self:
+        """Say who deletes what was sent."""
+        self._writer = writer
+        return self
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def take(self, parcels: Sequence[Parcel]) -> None:
+        """Publish these soon."""
+        if parcels:
+            self._waiting += parcels
+            self._more.set()
+
+    async def _run(self) -> None:
+        room = asyncio.Semaphore(AT_ONCE)
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            batch, self._waiting = self._waiting, []
+            groups: dict[str, list[Parcel]] = defaultdict(list)
+            for parcel in batch:
+                groups[_about(parcel)].append(parcel)
+            sent = await asyncio.gather(
+                *(self._send_group(room, group) for group in groups.values())
+            )
+            await self._forget([i for ids in sent for i in ids])
+
+    async def _send_group(
+        self, room: asyncio.Semaphore, group: list[Parcel]
+    ) -> list[int]:
+        """Send in order; commands first, because somebody waits for them."""
+        sent: list[int] = []
+        async with room:
+            for parcel in sorted(group, key=lambda p: (p.stream != "CMD", p.id)):
+                if not await self._send(parcel):
+                    self._later([p for p in group if p.id not in sent])
+                    break
+                sent.append(parcel.id)
+        return sent
+
+    async def _send(self, parcel: Parcel) -> bool:
+        try:
+            if parcel.stream == "EVT":
+                await self._bus.emit_raw(
+                    parcel.subject,
+                    parcel.body,
+                    parcel.message_id or f"outbox:{parcel.id}",
+                    parcel.ttl_seconds,
+                )
+                return True
+            return await self._issue(parcel) is not Kept.STILL_THERE
+        except Exception:
+            log.exception("not published, again soon", extra={"to": parcel.subject})
+            return False
+
+    async def _issue(self, parcel: Parcel) -> Kept:
+        tries = self._tries.get(parcel.id, 0)
+        self._tries[parcel.id] = tries + 1
+        # A re-issue has an id of its own, or the deduplication would swallow it.
+        message_id = f"outbox:{parcel.id}" + (f":{tries}" if tries else "")
+        about = _about(parcel)
+        return await self._bus.send_raw(parcel.subject, parcel.body, message_id, about)
+
+    def _later(self, parcels: list[Parcel]) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(RETRY_SECONDS, self.take, parcels)
+
+    async def _forget(self, ids: list[int]) -> None:
+        for parcel_id in ids:
+            self._tries.pop(parcel_id, None)
+        if ids and self._writer:
+
+            async def forget(turn: Turn) -> None:
+                await outbox.sent(turn.db, ids)
+
+            # Not waited for: publishing goes on meanwhile.
+            task = asyncio.create_task(self._writer.do(forget))
+            task.add_done_callback(_said)
+
+
+def _about(parcel: Parcel) -> str:
+    """Return the task or session whose order must be kept."""
+    parts = parcel.subject.split(".")
+    if parts[0] == "evt":
+        return parts[2]
+    key = parts[-1]
+    return key.rpartition("-")[0] if parts[1] not in {"poller", "scheduler"} else key
+
+
+def _said(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("outbox rows not deleted; they are sent again", exc_info=error)

@@ -1,0 +1,187 @@
+"""Statements about attempts. Each UPDATE carries its attempt: 0 rows = superseded."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.requests import DueAttempt
+from contracts.tasks import Progress
+from scheduler.domain.rows import Attempt
+from scheduler.store.tables import attempts, sessions, tasks
+
+OPEN = ("permitted", "known")
+
+
+async def reserve(db: AsyncConnection, attempt: Attempt, slots: int) -> bool:
+    """Take a slot of a session for a task, in one statement; False: none was free."""
+    taken = (
+        select(func.count())
+        .select_from(attempts)
+        .where(attempts.c.session == attempt.session, attempts.c.state != "ended")
+        .scalar_subquery()
+    )
+    waits = select(tasks.c.id).where(
+        tasks.c.id == attempt.task, tasks.c.status == "queued"
+    )
+    values: dict[str, Any] = {
+        "task": attempt.task,
+        "n": attempt.n,
+        "session": attempt.session,
+        "state": attempt.state,
+        "submit_id": attempt.submit_id,
+        "sends": 0,
+        "absent": 0,
+        "reserved_at": attempt.reserved_at,
+    }
+    columns = [literal(v, attempts.c[k].type) for k, v in values.items()]
+    done = await db.execute(
+        insert(attempts).from_select(
+            [*values, "materials"],
+            select(*columns, literal([], attempts.c.materials.type)).where(
+                taken < slots, waits.exists()
+            ),
+        )
+    )
+    if done.rowcount != 1:
+        return False
+    await db.execute(
+        update(sessions)
+        .where(sessions.c.id == attempt.session)
+        .values(last_used_at=attempt.reserved_at)
+    )
+    return True
+
+
+async def load(db: AsyncConnection, task_id: str, n: int) -> Attempt | None:
+    """Return one attempt of a task."""
+    if n == 0:
+        return None
+    row = (
+        await db.execute(
+            select(attempts).where(attempts.c.task == task_id, attempts.c.n == n)
+        )
+    ).one_or_none()
+    return attempt_of(row) if row else None
+
+
+async def of_task(db: AsyncConnection, task_id: str) -> list[tuple[Attempt, str]]:
+    """Return all attempts of a task with the labels of their sessions."""
+    rows = await db.execute(
+        select(attempts, sessions.c.label)
+        .join(sessions, sessions.c.id == attempts.c.session)
+        .where(attempts.c.task == task_id)
+        .order_by(attempts.c.n)
+    )
+    return [(attempt_of(r), r.label) for r in rows]
+
+
+async def save(db: AsyncConnection, attempt: Attempt) -> bool:
+    """Write a changed attempt; False when it has ended meanwhile."""
+    values = asdict(attempt)
+    key = {"task": values.pop("task"), "n": values.pop("n")}
+    for fixed in ("session", "submit_id", "reserved_at"):
+        values.pop(fixed)
+    values["materials"] = list(attempt.materials)
+    done = await db.execute(
+        update(attempts)
+        .where(
+            attempts.c.task == key["task"],
+            attempts.c.n == key["n"],
+            attempts.c.state != "ended",
+        )
+        .values(**values)
+    )
+    return done.rowcount == 1
+
+
+async def due(db: AsyncConnection, session: str) -> list[DueAttempt]:
+    """Begin a poll round for every sent attempt of a session."""
+    rows = await db.execute(
+        update(attempts)
+        .where(attempts.c.session == session, attempts.c.state.in_(OPEN))
+        .values(round=attempts.c.round + 1)
+        .returning(
+            attempts.c.task,
+            attempts.c.n,
+            attempts.c.submit_id,
+            attempts.c.round,
+            attempts.c.said,
+            attempts.c.said_at,
+        )
+    )
+    return [
+        DueAttempt(
+            task=r.task,
+            attempt=r.n,
+            submit_id=r.submit_id,
+            round=r.round,
+            last=Progress.model_validate(r.said) if r.said else None,
+            last_said_at=r.said_at,
+        )
+        for r in rows
+    ]
+
+
+async def remember_said(
+    db: AsyncConnection, task: str, n: int, progress: Progress, now: datetime
+) -> None:
+    """Keep what the poller last said, so that it says only what is new."""
+    said = Progress.model_validate(progress.model_dump()).model_dump(mode="json")
+    await db.execute(
+        update(attempts)
+        .where(attempts.c.task == task, attempts.c.n == n)
+        .values(said=said, said_at=now)
+    )
+
+
+async def sessions_with_open(db: AsyncConnection) -> Sequence[str]:
+    """Return the sessions that have something to poll."""
+    rows = await db.scalars(
+        select(attempts.c.session).where(attempts.c.state.in_(OPEN)).distinct()
+    )
+    return rows.all()
+
+
+async def unended(db: AsyncConnection, session: str) -> int:
+    """Return how many attempts of a session have not ended."""
+    found = await db.scalar(
+        select(func.count())
+        .select_from(attempts)
+        .where(attempts.c.session == session, attempts.c.state != "ended")
+    )
+    return int(found or 0)
+
+
+async def between_permit_and_generated(db: AsyncConnection) -> int:
+    """Return how many attempts are reserved or sent over the whole pool."""
+    found = await db.scalar(
+        select(func.count()).select_from(attempts).where(attempts.c.state != "ended")
+    )
+    return int(found or 0)
+
+
+def attempt_of(row: Row[Any]) -> Attempt:
+    """Read a row."""
+    return Attempt(
+        task=row.task,
+        n=row.n,
+        session=row.session,
+        submit_id=row.submit_id,
+        reserved_at=row.reserved_at,
+        state=row.state,
+        materials=tuple(row.materials or ()),
+        sends=row.sends,
+        nonce=row.nonce,
+        body_hash=row.body_hash,
+        permitted_at=row.permitted_at,
+        upstream_id=row.upstream_id,
+        absent=row.absent,
+        charged=row.charged,
+        reason=row.reason,
+        answer=row.answer,
+        ended_at=row.ended_at,
+    )

@@ -1,0 +1,85 @@
+"""The database: one connection that writes, others that only read."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from runtime.settings import SettingsError
+
+BUSY_MS = 5_000
+
+
+def database_url(value: str, data_dir: Path) -> URL:
+    """Read DATABASE_URL in SQLAlchemy's or the earlier gateway's form.
+
+    `sqlite://data/gateway.db?mode=rwc` there means the file data/gateway.db.
+    Raises SettingsError.
+    """
+    if not value:
+        return URL.create("sqlite+aiosqlite", database=str(data_dir / "gateway.db"))
+    if value.startswith("sqlite://") and not value.startswith("sqlite:///"):
+        value = "sqlite:///" + value.removeprefix("sqlite://").partition("?")[0]
+    try:
+        url = make_url(value)
+    except ArgumentError as error:
+        raise SettingsError(f"DATABASE_URL: {error}") from None
+    if url.get_backend_name() != "sqlite":
+        raise SettingsError("DATABASE_URL: only sqlite is supported so far")
+    return url.set(drivername="sqlite+aiosqlite")
+
+
+def writing_engine(url: URL) -> AsyncEngine:
+    """Return the engine of the one writer; its transactions lock at their begin."""
+    engine = create_async_engine(url, pool_size=1, max_overflow=0)
+    _prepare(engine, begin="BEGIN IMMEDIATE", readonly=False)
+    return engine
+
+
+def reading_engine(url: URL) -> AsyncEngine:
+    """Return an engine that cannot write and never waits for the writer."""
+    engine = create_async_engine(url, pool_size=2, max_overflow=2)
+    _prepare(engine, begin="BEGIN", readonly=True)
+    return engine
+
+
+def _prepare(engine: AsyncEngine, *, begin: str, readonly: bool) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _: Any) -> None:
+        # The driver's own implicit BEGIN would come too late for a savepoint.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            # NORMAL loses acknowledged commits at a power cut.
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={BUSY_MS}",
+            f"query_only={'ON' if readonly else 'OFF'}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def start(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Read in one consistent snapshot."""
+    async with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Write a whole, consistent copy of a database file."""
+    with sqlite3.connect(source) as connection:
+        connection.execute("VACUUM INTO ?", (str(target),))
+    connection.close()

@@ -1,0 +1,91 @@
+"""Brings the database to this version: under a lock, after a copy, before any work."""
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.engine import URL, Connection
+
+from runtime.settings import SettingsError
+from scheduler.store.engine import copy_database
+
+COPIES = 3
+
+
+def migrate(url: URL) -> None:
+    """Upgrade to the newest schema, or leave everything as it is.
+
+    Raises SettingsError for a database that is not ours or newer than this version.
+    """
+    file = Path(str(url.database))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(file):
+        engine = create_engine(url.set(drivername="sqlite"))
+        try:
+            with engine.connect() as connection:
+                now = _check(connection, file)
+            config = _config(url)
+            if now == ScriptDirectory.from_config(config).get_current_head():
+                return
+            if now is not None:
+                _keep_copy(file, now)
+            command.upgrade(config, "head")
+        finally:
+            engine.dispose()
+
+
+def _check(connection: Connection, file: Path) -> str | None:
+    tables = set(inspect(connection).get_table_names())
+    if tables and "alembic_version" not in tables:
+        raise SettingsError(
+            f"DATABASE_URL: {file} holds tables of another program; it was not "
+            f"touched. Choose another file"
+        )
+    now = MigrationContext.configure(connection).get_current_revision()
+    script = ScriptDirectory.from_config(_config(connection.engine.url))
+    known = {r.revision for r in script.walk_revisions()}
+    if now is not None and now not in known:
+        raise SettingsError(
+            f"DATABASE_URL: {file} was written by a newer version (schema {now}): "
+            f"install that version, or restore a copy from before"
+        )
+    return now
+
+
+def _config(url: URL) -> Config:
+    config = Config()
+    config.set_main_option(
+        "script_location", str(files("scheduler.store") / "migrations")
+    )
+    config.attributes["url"] = url.set(drivername="sqlite")
+    return config
+
+
+def _keep_copy(file: Path, version: str) -> None:
+    copies = sorted(file.parent.glob(f"{file.name}.before-*"), key=_age)
+    for old in copies[: max(0, len(copies) - COPIES + 1)]:
+        old.unlink()
+    target = file.with_name(f"{file.name}.before-{version}")
+    target.unlink(missing_ok=True)
+    copy_database(file, target)
+    with closing(sqlite3.connect(target)) as copy:
+        copy.execute("PRAGMA integrity_check")
+
+
+def _age(file: Path) -> float:
+    return file.stat().st_mtime
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with file.with_name(f"{file.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,182 @@
+"""The tables. A change here is a new migration beside it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.engine import Dialect
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time in UTC, kept as fixed-width RFC 3339 text: it sorts as it reads."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        """Write as 2026-11-21T09:00:00.000000Z."""
+        if value is None:
+            return None
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def process_result_value(  # noqa: D102
+        self,
+        value: Any | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> datetime | None:
+        return datetime.fromisoformat(value) if value else None
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("owner", String(200)),
+    Column("priority", Integer, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("retry_of", String(64)),
+    Column("model", String(100), nullable=False),
+    Column("job", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("stage", String(16)),
+    Column("revision", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("session", String(64)),
+    Column("progress", JSON, nullable=False),
+    Column("error_code", String(32)),
+    Column("error_message", Text),
+    Column("upstream_code", String(100)),
+    Column("not_before", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("started_at", Moment),
+    Column("finished_at", Moment),
+    Index("ix_tasks_queue", "status", "priority", "created_at"),
+    Index("ix_tasks_newest", "created_at", "id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("label", String(200), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text),
+    Column("until", Moment),
+    Column("setbacks", Integer, nullable=False, server_default="0"),
+    Column("closed_models", JSON, nullable=False),
+    Column("region", String(8), nullable=False),
+    Column("masked", String(32), nullable=False),
+    Column("has_proxy", Boolean, nullable=False),
+    Column("upstream_uid", String(100)),
+    Column("max_active", Integer, nullable=False),
+    Column("credits", JSON),
+    Column("last_used_at", Moment),
+    Column("last_error", Text),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("removed_at", Moment),
+    Index("ix_sessions_state", "state"),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("session", ForeignKey("sessions.id"), nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("sealed", LargeBinary),
+    Column("fingerprint", String(64), nullable=False, index=True),
+    Column("created_at", Moment, nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("task", ForeignKey("tasks.id"), primary_key=True),
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("session", ForeignKey("sessions.id"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("submit_id", String(64), nullable=False, unique=True),
+    Column("materials", JSON, nullable=False),
+    Column("sends", Integer, nullable=False),
+    Column("nonce", String(64)),
+    Column("body_hash", String(64)),
+    Column("upstream_id", String(64)),
+    Column("absent", Integer, nullable=False),
+    Column("round", Integer, nullable=False, server_default="0"),
+    Column("said", JSON),
+    Column("said_at", Moment),
+    Column("charged", Boolean),
+    Column("reason", Text),
+    Column("answer", Text),
+    Column("reserved_at", Moment, nullable=False),
+    Column("permitted_at", Moment),
+    Column("ended_at", Moment),
+    # A reservation is an attempt that has not ended.
+    Index(
+        "ix_attempts_open",
+        "session",
+        "state",
+        sqlite_where=text("state != 'ended'"),
+        postgresql_where=text("state != 'ended'"),
+    ),
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("task", ForeignKey("tasks.id"), primary_key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("key", String(300), nullable=False),
+    Column("mime", String(100), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("duration_ms", Integer),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("seen_at", Moment, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("stream", String(8), nullable=False),
+    Column("subject", String(300), nullable=False, index=True),
+    Column("message_id", String(200)),
+    Column("ttl_seconds", Integer),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)

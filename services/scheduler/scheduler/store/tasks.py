@@ -1,0 +1,237 @@
+"""Statements about tasks and their results."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, func, insert, or_, select, tuple_, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.errors import ErrorCode
+from contracts.requests import Stats
+from contracts.tasks import (
+    TERMINAL,
+    Belonging,
+    CreateTask,
+    Job,
+    Progress,
+    ResultRef,
+    Stage,
+    Status,
+)
+from jimeng import find_model
+from scheduler.domain.dispatch import Waiting
+from scheduler.domain.rows import Task
+from scheduler.store.tables import results, tasks
+
+BACKLOG = 200  # waiting tasks looked at in one dispatch
+
+
+async def create(db: AsyncConnection, command: CreateTask, now: datetime) -> bool:
+    """Insert a new task; False when its id exists already and nothing was changed."""
+    done = await db.execute(
+        upsert(tasks)
+        .values(
+            id=command.task,
+            kind=command.kind,
+            owner=command.owner,
+            priority=command.priority,
+            metadata=command.metadata,
+            retry_of=command.retry_of,
+            model=command.job.model,
+            job=command.job.model_dump(mode="json"),
+            status="queued",
+            stage="waiting",
+            revision=0,
+            attempt=0,
+            progress={},
+            created_at=command.created_at,
+            updated_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    return done.rowcount == 1
+
+
+async def load(db: AsyncConnection, task_id: str) -> Task | None:
+    """Return a task with its results."""
+    row = (await db.execute(select(tasks).where(tasks.c.id == task_id))).one_or_none()
+    if row is None:
+        return None
+    stored = await stored_results(db, [task_id]) if row.status == "succeeded" else {}
+    return task_of(row, stored.get(task_id, ()))
+
+
+async def save(db: AsyncConnection, before: Task, task: Task) -> bool:
+    """Write a changed task; False when it ended or changed meanwhile."""
+    done = await db.execute(
+        update(tasks)
+        .where(
+            tasks.c.id == task.id,
+            tasks.c.revision == before.revision,
+            tasks.c.status.not_in(TERMINAL),
+        )
+        .values(
+            status=task.status,
+            stage=task.stage,
+            revision=task.revision,
+            attempt=task.attempt,
+            session=task.session,
+            progress=task.progress.model_dump(mode="json"),
+            error_code=task.error_code,
+            error_message=task.error_message,
+            upstream_code=task.upstream_code,
+            not_before=task.not_before,
+            updated_at=task.updated_at,
+            started_at=task.started_at,
+            finished_at=task.finished_at,
+        )
+    )
+    if done.rowcount == 1 and task.results and not before.results:
+        rows = [{"task": task.id, **r.model_dump()} for r in task.results]
+        await db.execute(insert(results), rows)
+    return done.rowcount == 1
+
+
+async def waiting(db: AsyncConnection, now: datetime) -> list[Waiting]:
+    """Return who may go next, the first ones first."""
+    rows = await db.execute(
+        select(
+            tasks.c.id,
+            tasks.c.priority,
+            tasks.c.created_at,
+            tasks.c.model,
+            tasks.c.stage,
+            tasks.c.not_before,
+        )
+        .where(
+            tasks.c.status == "queued",
+            or_(tasks.c.not_before.is_(None), tasks.c.not_before <= now),
+        )
+        .order_by(tasks.c.priority.desc(), tasks.c.created_at, tasks.c.id)
+        .limit(BACKLOG)
+    )
+    return [
+        Waiting(r.id, r.priority, r.created_at, find_model(r.model), r.stage)
+        for r in rows
+    ]
+
+
+async def next_due(db: AsyncConnection, now: datetime) -> datetime | None:
+    """Return when the next task that pauses may be tried again."""
+    found: datetime | None = await db.scalar(
+        select(func.min(tasks.c.not_before)).where(
+            tasks.c.status == "queued", tasks.c.not_before > now
+        )
+    )
+    return found
+
+
+async def page(
+    db: AsyncConnection, status: Status | None, limit: int, cursor: str | None
+) -> tuple[list[Task], str | None]:
+    """Return some tasks, the newest first, and where the next page begins."""
+    query = select(tasks).order_by(tasks.c.created_at.desc(), tasks.c.id.desc())
+    if status:
+        query = query.where(tasks.c.status == status)
+    if cursor:
+        at, _, task_id = cursor.partition("_")
+        place = tuple_(tasks.c.created_at, tasks.c.id)
+        query = query.where(place < (datetime.fromisoformat(at), task_id))
+    rows = (await db.execute(query.limit(limit + 1))).all()
+    stored = await stored_results(db, [r.id for r in rows if r.status == "succeeded"])
+    found = [task_of(r, stored.get(r.id, ())) for r in rows[:limit]]
+    last = found[-1] if len(rows) > limit else None
+    return found, f"{last.created_at.isoformat()}_{last.id}" if last else None
+
+
+async def ahead(db: AsyncConnection, task: Task) -> int:
+    """Return how many queued tasks go before this one."""
+    mine = task.belonging.priority
+    return int(
+        await db.scalar(
+            select(func.count())
+            .select_from(tasks)
+            .where(
+                tasks.c.status == "queued",
+                or_(
+                    tasks.c.priority > mine,
+                    and_(
+                        tasks.c.priority == mine,
+                        tasks.c.created_at < task.created_at,
+                    ),
+                ),
+            )
+        )
+        or 0
+    )
+
+
+async def counts(db: AsyncConnection) -> Stats:
+    """Return how many tasks there are in each status."""
+    rows = await db.execute(
+        select(tasks.c.status, func.count()).group_by(tasks.c.status)
+    )
+    by: dict[str, int] = {r.status: r[1] for r in rows}
+    ended = {s: by.get(s, 0) for s in TERMINAL}
+    total, queued = sum(by.values()), by.get("queued", 0)
+    running = total - queued - sum(ended.values())
+    return Stats(total=total, queued=queued, running=running, **ended)
+
+
+async def stored_results(
+    db: AsyncConnection, task_ids: Sequence[str]
+) -> dict[str, tuple[ResultRef, ...]]:
+    """Return the results of some tasks."""
+    if not task_ids:
+        return {}
+    rows = await db.execute(
+        select(results)
+        .where(results.c.task.in_(task_ids))
+        .order_by(results.c.task, results.c.index)
+    )
+    found: dict[str, tuple[ResultRef, ...]] = {}
+    for row in rows.mappings():
+        result = ResultRef.model_validate(dict(row))
+        found[row["task"]] = (*found.get(row["task"], ()), result)
+    return found
+
+
+def task_of(row: Row[Any], stored: tuple[ResultRef, ...]) -> Task:
+    """Read a row."""
+    return Task(
+        id=row.id,
+        belonging=Belonging(
+            kind=row.kind,
+            owner=row.owner,
+            priority=row.priority,
+            metadata=row.metadata,
+            retry_of=row.retry_of,
+        ),
+        job=Job.model_validate(row.job),
+        created_at=row.created_at,
+        status=row.status,
+        stage=row.stage,
+        revision=row.revision,
+        attempt=row.attempt,
+        session=row.session,
+        progress=Progress.model_validate(row.progress),
+        results=stored,
+        error_code=ErrorCode(row.error_code) if row.error_code else None,
+        error_message=row.error_message,
+        upstream_code=row.upstream_code,
+        not_before=row.not_before,
+        updated_at=row.updated_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+async def set_stage(db: AsyncConnection, task_id: str, stage: Stage) -> None:
+    """Say why a queued task waits; no public change of its own."""
+    await db.execute(
+        update(tasks)
+        .where(tasks.c.id == task_id, tasks.c.status == "queued")
+        .values(stage=stage)
+    )

@@ -1,0 +1,114 @@
+"""How rows are shown: to clients in answers, to everybody in events."""
+
+from datetime import datetime
+from typing import overload
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts import requests as asked
+from contracts.tasks import TaskChanged
+from scheduler.domain.rows import Attempt, Task
+from scheduler.store import attempts, tasks
+
+PROMPT_SHOWN = 300
+_PUBLIC = (
+    "status",
+    "stage",
+    "attempt",
+    "session",
+    "progress",
+    "results",
+    "error_code",
+    "error_message",
+)
+
+
+@overload
+def changed(task: Task, now: datetime) -> TaskChanged: ...
+@overload
+def changed(task: Task, now: datetime, before: Task) -> TaskChanged | None: ...
+def changed(
+    task: Task, now: datetime, before: Task | None = None
+) -> TaskChanged | None:
+    """Return the public event of a change; None when nothing public changed."""
+    if before and all(getattr(task, f) == getattr(before, f) for f in _PUBLIC):
+        return None
+    same = before is not None and before.status == task.status
+    return TaskChanged(
+        **task.belonging.model_dump(),
+        **task.progress.model_dump(exclude={"stage"}),
+        at=now,
+        task=task.id,
+        what="progressed" if same else task.status,
+        revision=task.revision + 1 if before else task.revision,
+        status=task.status,
+        stage=task.stage,
+        attempt=task.attempt,
+        session=task.session,
+        model=task.job.model,
+        prompt=task.job.prompt[:PROMPT_SHOWN],
+        results=task.results,
+        error_code=task.error_code,
+        error_kind=task.error_code.kind if task.error_code else None,
+        error_message=task.error_message,
+    )
+
+
+async def task_view(db: AsyncConnection, task_id: str) -> asked.Task | None:
+    """Return a task with its attempts, as its client sees it."""
+    task = await tasks.load(db, task_id)
+    if task is None:
+        return None
+    tries = await attempts.of_task(db, task_id)
+    ahead = await tasks.ahead(db, task) if task.status == "queued" else None
+    return view(task, tries).model_copy(update={"queue_ahead": ahead})
+
+
+def view(task: Task, tries: list[tuple[Attempt, str]] | None = None) -> asked.Task:
+    """Return a task as its client sees it; in lists without its attempts."""
+    latest = tries[-1][0] if tries else None
+    return asked.Task(
+        **task.belonging.model_dump(),
+        **task.progress.model_dump(exclude={"stage"}),
+        id=task.id,
+        status=task.status,
+        stage=task.stage,
+        job=task.job,
+        revision=task.revision,
+        attempt=task.attempt,
+        session=task.session,
+        upstream_id=latest.upstream_id if latest else None,
+        results=task.results,
+        attempts=tuple(_attempt(a, label) for a, label in tries or ()),
+        error_code=task.error_code,
+        error_kind=task.error_code.kind if task.error_code else None,
+        error_message=task.error_message,
+        upstream_code=task.upstream_code,
+        upstream_charged=latest.charged if latest else None,
+        created_at=task.created_at,
+        updated_at=task.updated_at or task.created_at,
+        started_at=task.started_at,
+        finished_at=task.finished_at,
+    )
+
+
+def summary(task: Task) -> asked.Task:
+    """Return a task for a list: its prompt cut."""
+    job = task.job.model_copy(update={"prompt": task.job.prompt[:PROMPT_SHOWN]})
+    return view(task).model_copy(update={"job": job})
+
+
+def _attempt(attempt: Attempt, label: str) -> asked.AttemptView:
+    return asked.AttemptView(
+        n=attempt.n,
+        session=attempt.session,
+        session_label=label,
+        state=attempt.state,
+        submit_id=attempt.submit_id,
+        upstream_id=attempt.upstream_id,
+        sends=attempt.sends,
+        charged=attempt.charged,
+        reason=attempt.reason,
+        reserved_at=attempt.reserved_at,
+        ended_at=attempt.ended_at,
+    )

@@ -1,0 +1,141 @@
+"""The one writer: everything that waits in one transaction, then acks and answers.
+
+Each piece of work has a savepoint of its own, so that one that fails does not roll back
+its neighbours. No timer: a transaction begins as soon as there is work, and what comes
+meanwhile is the next one's.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from contracts.message import Command, Event, now
+from contracts.requests import RequestRefusedError
+from scheduler.store import outbox
+from scheduler.store.outbox import Parcel
+
+MOST = 256  # pieces of work in one transaction
+T = TypeVar("T")
+log = logging.getLogger("scheduler")
+
+
+@dataclass
+class Turn:
+    """One transaction, as a piece of work sees it."""
+
+    db: AsyncConnection
+    now: datetime
+    parcels: list[Parcel] = field(default_factory=list)
+
+    async def say(self, message: Command | Event) -> None:
+        """Publish after the commit."""
+        self.parcels.append(await outbox.put(self.db, message))
+
+
+Work = Callable[[Turn], Awaitable[T]]
+After = Callable[[Turn], Awaitable[float | None]]
+
+
+@dataclass
+class _Piece:
+    work: Work[Any]
+    done: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """Runs pieces of work, one transaction after another.
+
+    `after` runs at the end of each transaction and returns in how many seconds it
+    wants to run again by itself. `tell` gets what is to be published.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, after: After, tell: Callable[[list[Parcel]], None]
+    ) -> None:
+        self._engine = engine
+        self._after = after
+        self._tell = tell
+        self._waiting: list[_Piece] = []
+        self._more = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def do(self, work: Work[T]) -> T:
+        """Run a piece of work; returns, or raises what it raised, after its commit."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Piece(work, done))
+        self._more.set()
+        return await done
+
+    async def _run(self) -> None:
+        wait: float | None = 0.0
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._more.wait()
+            self._more.clear()
+            pieces, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+            if self._waiting:
+                self._more.set()
+            try:
+                wait = await self._transact(pieces)
+            except Exception as error:  # each waiting caller hears of it
+                log.exception("transaction failed", extra={"pieces": len(pieces)})
+                self._settle(pieces, error)
+                wait = 1.0
+
+    async def _transact(self, pieces: list[_Piece]) -> float | None:
+        async with self._engine.begin() as db:
+            turn = Turn(db, now())
+            for piece in pieces:
+                await self._one(turn, piece)
+            wait = await self._after(turn)
+        # Committed: only now may anybody hear of it.
+        self._tell(turn.parcels)
+        self._settle(pieces, None)
+        return wait
+
+    async def _one(self, turn: Turn, piece: _Piece) -> None:
+        before = len(turn.parcels)
+        try:
+            async with turn.db.begin_nested():
+                piece.result = await piece.work(turn)
+        except RequestRefusedError as no:
+            piece.error = no
+        except Exception as error:
+            log.exception("a piece of work failed")
+            piece.error = error
+        if piece.error:
+            del turn.parcels[before:]
+
+    def _settle(self, pieces: list[_Piece], error: Exception | None) -> None:
+        for piece in pieces:
+            if piece.done.done():  # its caller has gone
+                continue
+            if failed := piece.error or error:
+                piece.done.set_exception(failed)
+            else:
+                piece.done.set_result(cast("Any", piece.result))
