@@ -30,9 +30,10 @@ def main() -> None:
     _log_json()
     listener = socket.create_server(("127.0.0.1", arguments.port), backlog=1024)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    asyncio.run(
-        _serve(_settings(arguments), listener, url, announce=arguments.announce)
-    )
+    greeting = f"simulator ready {url}" if arguments.announce else ""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _already_stopped)
+    asyncio.run(_serve(_settings(arguments), listener, greeting))
 
 
 def _arguments() -> argparse.Namespace:
@@ -59,9 +60,11 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return Settings(data=arguments.data, knobs=knobs)
 
 
-async def _serve(
-    settings: Settings, listener: socket.socket, url: str, *, announce: bool
-) -> None:
+def _already_stopped(_number: int, _frame: Any) -> None:
+    """Uvicorn raises the signal again after its clean stop: the exit code stays 0."""
+
+
+async def _serve(settings: Settings, listener: socket.socket, greeting: str) -> None:
     config = uvicorn.Config(
         create_app(settings),
         log_config=None,
@@ -69,8 +72,7 @@ async def _serve(
         proxy_headers=False,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
-    server = _Server(config, f"simulator ready {url}" if announce else "")
-    await server.serve(sockets=[listener])
+    await _Server(config, greeting).serve(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

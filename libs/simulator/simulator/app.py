@@ -1,4 +1,4 @@
-"""Puts the site together: every path it answers, behind the gate that notes and strikes."""
+"""Puts the site together: every path it answers, behind the gate that notes all."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,6 +25,8 @@ from simulator import (
 from simulator.gate import Gate
 from simulator.settings import Settings
 from simulator.world import World
+
+_LIVE = "/passport/account/info/v2"
 
 
 def create_app(settings: Settings, state: World | None = None) -> Starlette:

@@ -1,8 +1,9 @@
 """The a_bogus of the simulated page, and the cookies and keys it hangs on.
 
-The real page's SDK computes it in code nobody outside can check; this one is a keyed hash
-that the server can. The page is issued with an id and a key, made for the `sessionid` and
-`ttwid` cookies it was loaded with; the value binds them to the query and the body.
+The real page's SDK computes it in code nobody outside can check; this one is a keyed
+hash that the server can. The page is issued with an id and a key, made for the
+`sessionid` and `ttwid` cookies it was loaded with; the value binds them to the query
+and the body.
 """
 
 import hashlib
@@ -52,7 +53,7 @@ def check(world: World, request: Request, body: bytes) -> None:
 
 
 def keyed_hash(key: str, query: str, body: bytes, mark: str) -> str:
-    """HMAC-SHA256 over the sorted query without a_bogus, the body's hash and the mark."""
+    """HMAC-SHA256 over the sorted query without a_bogus, the body's hash, the mark."""
     pairs = parse_qsl(query, keep_blank_values=True)
     lines = sorted(f"{name}={value}" for name, value in pairs if name != "a_bogus")
     text = "\n".join(("&".join(lines), hashlib.sha256(body).hexdigest(), mark))

@@ -90,7 +90,7 @@ async def open_call(world: World, request: Request) -> Call:
 
 
 def session(world: World, request: Request) -> Account:
-    """The account of the `sessionid` cookie; a dead or unknown one is refused (1015)."""
+    """The account of the `sessionid` cookie; a dead or unknown one is ret 1015."""
     account = world.accounts.get(request.cookies.get("sessionid", ""))
     if account is None or account.dead:
         raise RefusedError("1015")

@@ -1,4 +1,4 @@
-"""Credits and identity: the small reads that say whether a session is alive and rich."""
+"""Credits and identity: the reads that say whether a session is alive and rich."""
 
 import json
 import time

@@ -13,7 +13,8 @@ MESSAGES = {
     "1018": "account punish limit ai generate",
     "1019": "shark not pass",
     "1021": "commercial shark block",
-    "1310": "因目前处于使用高峰期，暂时无法提交更多任务，请等待其他任务完成后再尝试提交～",
+    "1310": "因目前处于使用高峰期，暂时无法提交更多任务，"  # noqa: RUF001
+    "请等待其他任务完成后再尝试提交～",  # noqa: RUF001
     "2003": "risk not pass",
     "2008": "get history invalid param",
     "2038": "text security block",
@@ -23,8 +24,8 @@ MESSAGES = {
     "3020": "download file failed",
     "3021": "unsupported by beta",
     "4010": "compliance confirmation required",
-    "4011": "素材中包含人脸，无法生成",
-    "4013": "生成失败，疑似存在异常行为，请重新尝试",
+    "4011": "素材中包含人脸，无法生成",  # noqa: RUF001 - as the site writes
+    "4013": "生成失败，疑似存在异常行为，请重新尝试",  # noqa: RUF001
     "5001": "credit prededuct failed",
     "100402": "生成失败",
     "121101": "reached daily generation limit",
@@ -68,15 +69,15 @@ class RefusedError(Exception):
 
 
 def invalid(why: str) -> RefusedError:
-    """A parameter is wrong (ret 1000); `why` helps whoever reads the simulator's log."""
+    """A parameter is wrong (ret 1000); `why` is for whoever reads the answer."""
     return RefusedError("1000", f"invalid parameter: {why}")
 
 
 def failure_fields(code: str) -> dict[str, Any]:
     """How a failed job says why: as a string, as a number, or only by starling key.
 
-    Clients must read all three, so the form follows the code: `starling:<key>` and codes
-    with a key and an odd last digit come without `fail_code`-as-string.
+    Clients must read all three, so the form follows the code: `starling:<key>` has that
+    key alone, an odd code is a number, an even one a string.
     """
     if code.startswith("starling:"):
         return {"fail_starling_key": code[9:], "fail_starling_message": "生成失败"}

@@ -1,8 +1,10 @@
-"""Faults that a test switches on: per kind of request, by account, by prompt, n times."""
+"""Faults that a test switches on: by kind of request, account and prompt, n times."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+_LATE_SECONDS = 5.0
 
 Kind = Literal[
     "credits",

@@ -1,4 +1,4 @@
-"""Runs ffmpeg as a child that dies with its caller, and reads what it says of a file."""
+"""Runs ffmpeg as a child that ends with its caller, and reads what it says."""
 
 import asyncio
 import contextlib

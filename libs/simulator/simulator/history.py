@@ -14,7 +14,7 @@ _VIDEO_ASSET, _IMAGE_ASSET = 7, 1
 
 
 async def by_ids(call: Call) -> Json:
-    """get_history_by_ids: an object keyed by the ids asked for, absent ones left out."""
+    """get_history_by_ids: an object keyed by the ids asked for, without absent ones."""
     if call.fault and call.fault.fault == "absent":
         return {}
     return {asked: _shown(call, job) for asked, job in _asked(call)}
@@ -44,13 +44,14 @@ async def queue(call: Call) -> Json:
 
 
 async def local_items(call: Call) -> Json:
-    """get_local_item_list: items by their own id, with the link of more bits a second."""
+    """get_local_item_list: items by their own id, with the link of best quality."""
     wanted = _ids(call.body, "item_id_list")
     if not wanted:
         raise invalid("item_id_list")
-    own = (job for job in call.world.jobs.values() if job.uid == call.account.uid)
-    found = {item: job for job in own for item in job.item_ids if item in wanted}
-    items = [_item(call, job, item) for item, job in found.items() if _over(call, job)]
+    known = ((item, call.world.by_item.get(item)) for item in wanted)
+    jobs = [(item, call.world.jobs[job]) for item, job in known if job]
+    own = [(item, job) for item, job in jobs if job.uid == call.account.uid]
+    items = [_item(call, job, item) for item, job in own if _over(call, job)]
     return {"item_list": items}
 
 

@@ -46,7 +46,7 @@ def _model(core: Json) -> str:
 
 
 def _prompt(core: Json, references: list[Reference]) -> str:
-    """A blend's prompt begins with one `##` per image; older clients sent one in all."""
+    """A blend's prompt begins with one `##` per image; old clients sent one in all."""
     prompt = tree.text(core, "prompt")
     if references and not prompt.startswith("##"):
         raise invalid("a blend's prompt begins with ##")

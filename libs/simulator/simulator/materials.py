@@ -1,4 +1,4 @@
-"""The material a draft refers to: uploaded and committed by the same account, or refused."""
+"""The material a draft refers to: committed by the same account, or refused."""
 
 from simulator import tree
 from simulator.catalogue import VideoModel
@@ -64,7 +64,7 @@ def _uploaded(world: World, account: Account, key: str, service: str) -> Upload:
 
 
 def _check_amounts(model: VideoModel, references: list[Reference]) -> None:
-    kinds = [reference.kind for reference in references]
+    kinds: list[str] = [reference.kind for reference in references]
     for kind, most in zip(_KINDS, model.materials, strict=True):
         if kinds.count(kind) > most:
             raise invalid(f"more than {most} of {kind}")

@@ -70,7 +70,7 @@ def queue_info(call: Call, phase: Phase) -> Json:
 
 
 def interval_seconds(call: Call) -> int:
-    """1 s for a video of 8 s; a stretched one is asked for as rarely as the real one."""
+    """1 s for a video of 8 s; a stretched one is to be asked for as rarely as real."""
     knobs = call.world.knobs
     if knobs.interval_seconds is not None:
         return knobs.interval_seconds

@@ -1,4 +1,4 @@
-"""The site's page, as much of it as a signer needs: cookies, and a script that signs."""
+"""The site's page, as much as a signer needs: cookies, and a script that signs."""
 
 import json
 import secrets
@@ -20,7 +20,8 @@ _MONTH = 30 * 86400
 
 _HTML = """<!doctype html>
 <html lang="zh"><head><meta charset="utf-8"><title>Jimeng simulator</title>
-<link rel="stylesheet" href="/static/page.css"><script src="/static/analytics.js"></script>
+<link rel="stylesheet" href="/static/page.css">
+<script src="/static/analytics.js"></script>
 <script>window.__page = {settings};</script>
 {sdk}</head><body><img src="/static/logo.png" alt="">
 <h1>Jimeng simulator</h1>

@@ -66,7 +66,7 @@ class Knobs(_Strict):
 class Pace(_Strict):
     """Seconds a video spends in each phase, before `Knobs.scale` stretches them.
 
-    Together about 8 s from the submit to the file; the real site takes minutes to hours.
+    Together about 8 s from submit to file; the real site takes minutes to hours.
     """
 
     invisible: float = 0.7

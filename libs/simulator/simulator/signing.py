@@ -27,7 +27,7 @@ class SignatureError(Exception):
 
 
 def sign(path: str, device_time: str, *, pf: str, appvr: str, tdid: str) -> str:
-    """The site's Sign: an MD5 over the path's last seven characters and five headers."""
+    """The site's Sign: MD5 over the path's last seven characters and four headers."""
     text = "|".join(("9e2c", path[-7:], pf, appvr, device_time, tdid, "11ac"))
     return hashlib.md5(text.encode()).hexdigest()  # noqa: S324 - the site's choice
 

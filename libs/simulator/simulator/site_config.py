@@ -26,7 +26,7 @@ async def image_models(_call: Call) -> Json:
 
 
 async def content_check(call: Call) -> Json:
-    """algo_proxy: whether an uploaded image may be used; only committed ones are seen."""
+    """algo_proxy: whether an uploaded image may be used."""
     for file in objects(call.body, "file_list"):
         upload = call.world.uploads.get(str(file.get("file_uri")))
         if upload is None or upload.uid != call.account.uid:

@@ -35,7 +35,7 @@ class Studio:
         self._broken: set[str] = set()
 
     def start(self, job: Job) -> None:
-        """Begin making the job's files, unless they exist or nothing will come of it."""
+        """Begin making the job's files, unless they exist or it will fail."""
         if not job.fails and job.clip not in self._tasks and not self.finished(job):
             self._tasks[job.clip] = asyncio.create_task(self._make(job))
 
@@ -56,6 +56,11 @@ class Studio:
         if not self.path(job, self.names(job)[-1]).exists():
             self.start_shared(job)
             await self._tasks[job.clip]
+
+    async def rendered(self, job: Job) -> None:
+        """Wait until the job's files are made, or found impossible."""
+        if task := self._tasks.get(job.clip):
+            await asyncio.shield(task)
 
     def start_shared(self, job: Job) -> None:
         """Render the clip that instant jobs of one size have in common, once."""
@@ -101,7 +106,7 @@ class Studio:
             (folder / name).replace(self.path(job, name))
 
     async def _stills(self, order: Order, folder: Path) -> list[Path]:
-        """A picture of each reference; a video's is its first frame, a sound has none."""
+        """A picture of each reference; a video's first frame, none of a sound."""
         stills = []
         for index, reference in enumerate(order.references):
             path = Path(self._upload_path(reference.key))

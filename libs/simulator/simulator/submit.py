@@ -22,7 +22,7 @@ REQUIRED = (
     "web_version",
     "aigc_features",
 )
-"""What the page's own generate carries, without the parameters only some builds send."""
+"""What the page's own generate carries, without what only some builds send."""
 
 _MODEL = re.compile(r'"model(?:_req_key)?"\s*:\s*"([^"]+)"')
 
@@ -119,7 +119,7 @@ def _read(call: Call, draft: Json) -> Order:
 
 
 def _check_account(call: Call, order: Order) -> None:
-    """What the account may do, and what the words of the prompt ask this site to say."""
+    """What the account may do, and what the prompt asks this site to say."""
     world, account = call.world, call.account
     if code := prompts.switches(order.prompt).get("submit"):
         raise RefusedError(code)
@@ -131,9 +131,9 @@ def _check_account(call: Call, order: Order) -> None:
         _check_benefit(call.body, order)
     if world.running(account.uid) >= account.concurrency:
         raise RefusedError(world.knobs.busy_code)
-    if account.daily_limit is not None:
-        if world.started_today(account.uid) >= account.daily_limit:
-            raise RefusedError("121101")
+    limit = account.daily_limit
+    if limit is not None and world.started_today(account.uid) >= limit:
+        raise RefusedError("121101")
     if account.credits.total < cost(order):
         raise RefusedError("1006")
 

@@ -1,4 +1,4 @@
-"""What arrived: a bounded list of requests, counters, and a way to wait for the n-th."""
+"""What arrived: the requests of late, counters, and a way to wait for the n-th."""
 
 import asyncio
 import itertools

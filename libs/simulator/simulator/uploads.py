@@ -1,5 +1,6 @@
 """Upload credentials, and the calls both upload services have in common."""
 
+import asyncio
 import base64
 import json
 import secrets
@@ -64,8 +65,7 @@ def aws_call(world: World, service: str, version: str, action: Action) -> Endpoi
         try:
             account = _authenticate(world, request, service, body)
             noted(request).uid = account.uid
-            if request.query_params.get("Version") != version:
-                raise SignatureError("InvalidActionOrVersion", "unknown version")
+            _check_version(request, version)
             result = await action(world, request, account, body)
         except SignatureError as error:
             return _refused(request, service, error)
@@ -111,7 +111,7 @@ def opened(world: World, account: Account, body: bytes) -> Upload:
 
 
 def receive(world: World) -> Endpoint:
-    """The upload host: takes the bytes if authorization, length and CRC-32 are right."""
+    """The upload host: takes the bytes if authorization, CRC-32 and length fit."""
 
     async def endpoint(request: Request) -> Response:
         upload = world.by_uri.get(request.path_params["uri"])
@@ -123,14 +123,17 @@ def receive(world: World) -> Endpoint:
             return _tos(request, 4024, "mismatched crc32")
         if len(data) != upload.size:
             return _tos(request, 4008, "mismatched size")
-        path = Path(world.upload_path(upload.key))
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
+        await asyncio.to_thread(_keep, Path(world.upload_path(upload.key)), data)
         upload.state = "sent" if upload.state == "applied" else upload.state
         world.save_upload(upload)
         return _tos(request, 2000, "Success", {"crc32": crc32(data)})
 
     return endpoint
+
+
+def _check_version(request: Request, version: str) -> None:
+    if request.query_params.get("Version") != version:
+        raise SignatureError("InvalidActionOrVersion", "unknown version")
 
 
 def _authenticate(world: World, request: Request, service: str, body: bytes) -> Account:
@@ -182,6 +185,11 @@ def _read_token(world: World, token: str) -> Json:
         raise SignatureError("InvalidSecurityToken", "unknown security token")
     fields: Json = json.loads(base64.urlsafe_b64decode(payload))
     return fields
+
+
+def _keep(path: Path, data: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
 
 
 def _tos(

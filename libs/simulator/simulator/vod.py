@@ -1,5 +1,6 @@
 """VOD: where videos and sounds are applied for and committed."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 
@@ -49,12 +50,13 @@ async def commit_upload(
     if upload.state == "applied":
         raise SignatureError("InvalidUpload", "nothing was uploaded")
     path = Path(world.upload_path(upload.key))
+    data = await asyncio.to_thread(path.read_bytes)
     found = await ffmpeg.probe(ffmpeg.find(world.settings.ffmpeg), path)
     if found is None:
         raise SignatureError("InvalidMedia", "not a media file")
     upload.state, upload.meta = "committed", found
     world.save_upload(upload)
-    meta = _video_meta(world, upload, path.read_bytes())
+    meta = _video_meta(world, upload, data)
     return {"Results": [{"Vid": upload.key, "VideoMeta": meta}]}
 
 
@@ -83,6 +85,6 @@ def _video_meta(world: World, upload: Upload, data: bytes) -> Json:
 
 
 def _keeps_length_to_itself(world: World, data: bytes) -> bool:
-    """For a sound the site sometimes leaves Duration out: here, by the file's length."""
+    """The site leaves Duration out for some sounds: here, for an even file size."""
     mode = world.knobs.audio_duration
     return mode == "never" or (mode == "sometimes" and len(data) % 2 == 0)

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import random
 import secrets
 import time
 from collections.abc import Iterator
@@ -52,6 +51,7 @@ class World:
         self.by_submit = {
             (job.uid, job.submit_id): job.id for job in self.jobs.values()
         }
+        self.by_item = {item: job.id for job in jobs for item in job.item_ids}
         self._open = set(self.jobs)
         for account in self.settings.accounts:
             if account.sessionid not in self.accounts:
@@ -83,6 +83,7 @@ class World:
         """Keep a job, new or changed."""
         self.jobs[job.id] = job
         self.by_submit[job.uid, job.submit_id] = job.id
+        self.by_item |= dict.fromkeys(job.item_ids, job.id)
         self._open.add(job.id)
         self.store.put("job", job.id, job.model_dump_json())
 
@@ -154,9 +155,8 @@ class World:
 
 
 def new_id(digits: int = 13) -> str:
-    """A numeric id as the site's are: 13 digits for a history record, 19 for an item."""
-    rest = "".join(random.choices("0123456789", k=digits - 2))  # noqa: S311 - no secret
-    return f"7{random.randint(1, 9)}{rest}"  # noqa: S311 - no secret
+    """A numeric id as the site's are: 13 digits for a job, 19 for an item."""
+    return f"7{secrets.randbelow(10 ** (digits - 1)):0{digits - 1}d}"
 
 
 def _new_secret() -> str:
