@@ -118,7 +118,7 @@ def read_history(
     return {
         submit_id: Node.read(found[submit_id], take=take, secrets=secrets)
         for submit_id in submit_ids
-        if at(found.get(submit_id))
+        if isinstance(found.get(submit_id), dict)
     }
 
 
