@@ -75,7 +75,11 @@ def fatal(reason: str) -> None:
     os._exit(1)
 
 
-def main(settings: type[S], create_app: Callable[[S], App]) -> None:
+def main(
+    settings: type[S],
+    create_app: Callable[[S], App],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
     """Run a service until SIGTERM or Ctrl-C. Exit status 2: a setting is wrong."""
     try:
         read = load(settings)
@@ -83,7 +87,8 @@ def main(settings: type[S], create_app: Callable[[S], App]) -> None:
         raise SystemExit(_usage(str(error))) from None
     logs.configure(read.log_level, read.log_format)
     try:
-        asyncio.run(_serve(create_app(read)))
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(_serve(create_app(read)))
     except (SettingsError, NotProvisionedError) as error:
         raise SystemExit(_usage(str(error))) from None
     except NoServersError:

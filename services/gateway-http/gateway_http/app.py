@@ -1,0 +1,87 @@
+"""Builds the HTTP service."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from nats.errors import Error as NatsError
+from starlette.requests import Request
+from starlette.responses import Response
+
+import blobs
+from contracts.bus import Bus
+from gateway_http import problems
+from gateway_http.guard import Guard, OwnHosts
+from gateway_http.listener import Listening, Serving
+from gateway_http.parts import Parts, Patience
+from gateway_http.routes import sessions, status, tasks, videos
+from gateway_http.settings import GatewaySettings
+from gateway_http.workers import Workers
+from runtime.logs import about
+from runtime.service import App, fatal
+from runtime.settings import SettingsError
+
+SERVICE = "gateway-http"
+
+
+class Gateway(App):
+    """The HTTP service; `port` is the one it listens on, also when any was taken."""
+
+    def __init__(self, bus: Bus, listening: Listening, serving: Serving) -> None:
+        super().__init__(
+            bus,
+            before=[listening],  # bound first: an occupied PORT ends the start
+            after=[serving],
+            state=lambda: {"port": self.port},
+        )
+        self._listening = listening
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._listening.port
+
+
+def create_app(settings: GatewaySettings, patience: Patience | None = None) -> Gateway:
+    """Build the service; nothing is opened before it is started."""
+    # Nothing is buffered: a create that was answered 503 must not be sent later.
+    bus = Bus(SERVICE, settings.link, fatal=fatal, buffered=False, scope=about)
+    listening = Listening(settings.host, settings.port)
+    parts = Parts(
+        bus=bus,
+        store=_store(settings),
+        workers=Workers(bus),
+        public_url=settings.public_url,
+        patience=patience or Patience(),
+    )
+    own = OwnHosts(lambda: listening.port, settings.public_url)
+    return Gateway(bus, listening, Serving(Guard(_web(parts), SERVICE, own), listening))
+
+
+def _store(settings: GatewaySettings) -> blobs.Store:
+    try:
+        return blobs.open_store(settings.store)
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"STORAGE_URL {settings.store}: {error}") from None
+
+
+def _web(parts: Parts) -> FastAPI:
+    web = FastAPI(
+        title="jimeng-gateway",
+        version=status.VERSION,
+        description="Videos over your own Jimeng accounts. Ask with `POST "
+        "/api/v1/tasks`, follow with `GET /api/v1/tasks/{id}`, fetch its `video_url`.",
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    problems.register(web)
+    web.add_exception_handler(NatsError, _silent)
+    for resource in (tasks, videos, sessions, status):
+        web.include_router(resource.router(parts))
+    return web
+
+
+async def _silent(request: Request, error: Any) -> Response:
+    """Say that the scheduler, or NATS, did not answer in time."""
+    return problems.answer(
+        request, problems.unavailable(f"the scheduler does not answer ({error})")
+    )

@@ -1,0 +1,148 @@
+"""Around every request: who may ask from where, an id, a log line, safe headers.
+
+A web page in somebody's browser must not drive a gateway on their machine, so a
+request with a Host or an Origin that is not ours is refused (DNS rebinding, CSRF).
+"""
+
+import logging
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import uuid_utils
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway_http.problems import Problem, problem_response
+from runtime.logs import service_scope
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+PROBES = {"/ping", "/healthz", "/readyz"}
+DEFAULT_PORTS = {"http": 80, "https": 443}
+log = logging.getLogger("http")
+
+
+class OwnHosts:
+    """The names we are known by: loopback with our port, and PUBLIC_URL's."""
+
+    def __init__(self, port: Callable[[], int], public_url: str) -> None:
+        self._port = port
+        self._public = urlsplit(public_url)
+
+    def has_host(self, host: str) -> bool:
+        """Tell whether a Host header is one of ours."""
+        return host.lower() in self._hosts()
+
+    def has_origin(self, origin: str) -> bool:
+        """Tell whether an Origin header is one of ours; `null` never is."""
+        parts = urlsplit(origin.lower())
+        if parts.netloc == self._public.netloc.lower():
+            return parts.scheme == self._public.scheme
+        return parts.scheme == "http" and parts.netloc in self._hosts()
+
+    def _hosts(self) -> set[str]:
+        port = self._port()
+        own = {f"{name}:{port}" for name in LOOPBACK}
+        if port == DEFAULT_PORTS["http"]:
+            own |= set(LOOPBACK)
+        return own | ({self._public.netloc.lower()} if self._public.netloc else set())
+
+
+class Guard:
+    """The outermost layer of the HTTP service."""
+
+    def __init__(self, app: ASGIApp, service: str, own: OwnHosts) -> None:
+        self._app = app
+        self._service = service
+        self._own = own
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, log it, and end a failure with a problem."""
+        if scope["type"] != "http":
+            return
+        request_id = scope["request_id"] = str(uuid_utils.uuid7())
+        line = _AccessLine(scope, request_id)
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                line.status = message["status"]
+                _add_headers(message, scope["path"], request_id)
+            await send(message)
+
+        with service_scope(self._service):
+            try:
+                await self._serve(scope, receive, send_safely)
+            except Exception:
+                log.exception("a request failed", extra={"request_id": request_id})
+                if line.status is not None:  # half an answer cannot be taken back
+                    raise
+                await _internal(request_id)(scope, receive, send_safely)
+            finally:
+                line.write()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if problem := self._foreign(Headers(scope=scope)):
+            response = problem_response(problem, scope["request_id"])
+            await response(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _foreign(self, headers: Headers) -> Problem | None:
+        if not self._own.has_host(headers.get("host", "")):
+            return Problem(
+                421,
+                "foreign_host",
+                "this Host is not ours: set PUBLIC_URL to how clients reach us",
+            )
+        origin = headers.get("origin")
+        if origin is not None and not self._own.has_origin(origin):
+            return Problem(403, "foreign_origin", "pages of other sites are refused")
+        return None
+
+
+class _AccessLine:
+    """One line a request; never its query, which may carry a secret."""
+
+    def __init__(self, scope: Scope, request_id: str) -> None:
+        self.status: int | None = None
+        self._scope = scope
+        self._request_id = request_id
+        self._began = time.monotonic()
+
+    def write(self) -> None:
+        path = self._scope["path"][:200]
+        elapsed = (time.monotonic() - self._began) * 1000
+        log.log(
+            logging.DEBUG if path in PROBES else logging.INFO,
+            "%s %s %s",
+            self._scope["method"],
+            path,
+            self.status or "cut",
+            extra={
+                "request_id": self._request_id,
+                "status": self.status,
+                "ms": round(elapsed, 1),
+            },
+        )
+
+
+def _add_headers(message: MutableMapping[str, Any], path: str, request_id: str) -> None:
+    headers = MutableHeaders(raw=message["headers"])
+    message["headers"] = headers.raw
+    headers["X-Request-Id"] = request_id
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    if path == "/docs":  # its page loads the viewer's script
+        return
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault(
+        "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"
+    )
+
+
+def _internal(request_id: str) -> ASGIApp:
+    problem = Problem(
+        500, "internal", f"a defect of the gateway; its log names {request_id}"
+    )
+    return problem_response(problem, request_id)

@@ -1,0 +1,179 @@
+"""A create's body taken in: fields checked, files stored under the task's id.
+
+JSON is held in memory, up to 32 MiB; a form's files flow into the blob store as they
+arrive. Whatever is refused leaves no blob behind.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from fastapi import Request
+from pydantic import ValidationError
+
+import blobs
+from contracts.tasks import FileRef
+from gateway_http import multipart, wish
+from gateway_http.problems import Problem, from_validation, invalid_field
+from gateway_http.references import look_at
+from gateway_http.wish import Wish
+from jimeng import MODELS
+
+MIB = 1024 * 1024
+LARGEST_JSON = 32 * MIB
+LARGEST_FILE = 200 * MIB
+LARGEST_FORM = 1024 * MIB
+LONGEST_TEXT = 256 * 1024  # the longest prompt, four bytes a character, with room
+MOST_FILES = max(model.omni.total for model in MODELS.values() if model.omni)
+IDLE_SECONDS = 30.0
+LONGEST_NAME = 200
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+@dataclass
+class Received:
+    """What a client sent: its wish, and the files that lie in the store."""
+
+    wish: Wish
+    files: list[FileRef]
+
+
+@dataclass
+class Shelf:
+    """The blobs of one task that is not accepted yet."""
+
+    store: blobs.Store
+    task: str
+    files: list[FileRef] = field(default_factory=list)
+    keep: bool = False
+
+    async def put(self, name: str, chunks: AsyncIterator[bytes]) -> None:
+        """Store one more file. Raises Problem naming it."""
+        place = len(self.files)
+        if place >= MOST_FILES:
+            raise invalid_field("files", f"more than {MOST_FILES} files")
+        key = f"{self.task}/reference-{place + 1}"
+        try:
+            written = await self.store.put(key, chunks, limit=LARGEST_FILE)
+        except blobs.TooLargeError:
+            text = f"larger than {LARGEST_FILE // MIB} MiB"
+            raise invalid_field(f"files.{place}", text, 413) from None
+        except blobs.StorageFullError as error:
+            raise Problem(507, "storage_full", str(error)) from None
+        named = name or f"file-{place + 1}"
+        self.files.append(await look_at(self.store, key, named, written, place))
+
+
+@asynccontextmanager
+async def shelf(store: blobs.Store, task: str) -> AsyncIterator[Shelf]:
+    """Lend a place for a task's files; left without `keep`, they are removed."""
+    lent = Shelf(store, task)
+    try:
+        yield lent
+    finally:
+        if not lent.keep:
+            await asyncio.shield(store.delete(task))
+
+
+async def receive(request: Request, lent: Shelf) -> Received:
+    """Read a create. Raises Problem."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return await _json(request, lent)
+    if kind == "multipart/form-data":
+        return await _form(request, lent)
+    raise Problem(
+        415, "unsupported_media_type", "send application/json or multipart/form-data"
+    )
+
+
+async def _json(request: Request, lent: Shelf) -> Received:
+    text = f"JSON ends at {LARGEST_JSON // MIB} MiB: send larger files as a form"
+    body = bytearray()
+    async for chunk in _stream(request, LARGEST_JSON, text):
+        body += chunk
+    found = _checked(lambda: wish.from_json(bytes(body)))
+    for place, file in enumerate(found.files):
+        try:
+            content = file.content()
+        except ValueError as error:
+            raise invalid_field(f"files.{place}.data", str(error)) from None
+        await lent.put(_name(file.filename), _one(content))
+    return Received(found, lent.files)
+
+
+async def _form(request: Request, lent: Shelf) -> Received:
+    text = f"a form ends at {LARGEST_FORM // MIB} MiB"
+    stream = _stream(request, LARGEST_FORM, text)
+    fields: dict[str, str] = {}
+    try:
+        async for part in multipart.parts(stream, request.headers["content-type"]):
+            await _part(part, fields, lent)
+    except multipart.BrokenFormError as error:
+        raise Problem(400, "invalid_request", f"not a form: {error}") from None
+    return Received(_checked(lambda: wish.from_form(fields)), lent.files)
+
+
+async def _part(part: multipart.Part, fields: dict[str, str], lent: Shelf) -> None:
+    if part.name == "files":
+        if part.filename is None:
+            raise invalid_field("files", "must be files; " + wish.NO_URLS)
+        await lent.put(_name(part.filename), part.chunks)
+        return
+    if part.filename is not None:
+        raise invalid_field(part.name, "is no file: files go into `files`")
+    if part.name in fields:
+        raise invalid_field(part.name, "is given twice")
+    fields[part.name] = await _text(part)
+
+
+async def _text(part: multipart.Part) -> str:
+    value = b""
+    async for chunk in part.chunks:
+        value += chunk
+        if len(value) > LONGEST_TEXT:
+            raise invalid_field(part.name, "is too long")
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise invalid_field(part.name, "is not UTF-8") from None
+
+
+async def _stream(request: Request, limit: int, text: str) -> AsyncIterator[bytes]:
+    """Read a body up to its limit; a client that stops sending is not waited for."""
+    too_large = Problem(413, "too_large", text)
+    if int(request.headers.get("content-length", "0")) > limit:
+        raise too_large
+    chunks = aiter(request.stream())
+    size = 0
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                chunk = await anext(chunks, b"")
+        except TimeoutError:
+            raise Problem(408, "request_timeout", "the body stopped coming") from None
+        if not chunk:
+            return
+        size += len(chunk)
+        if size > limit:
+            raise too_large
+        yield chunk
+
+
+def _checked(read: Callable[[], Wish]) -> Wish:
+    try:
+        return read()
+    except ValidationError as error:
+        raise from_validation(error.errors(include_input=False)) from None
+
+
+def _name(filename: str) -> str:
+    """Return what a file is called: no folders, nothing a terminal would obey."""
+    last = re.split(r"[/\\]", filename)[-1]
+    return _UNPRINTABLE.sub("", last).strip()[:LONGEST_NAME]
+
+
+async def _one(content: bytes) -> AsyncIterator[bytes]:
+    yield content

@@ -1,0 +1,46 @@
+"""What the routes work with; built once, in `app.py`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+
+from blobs import Store
+from contracts.bus import Bus
+from gateway_http.problems import ProblemBody
+from gateway_http.workers import Workers
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a request may wait for others, in seconds."""
+
+    accept: float = 10.0
+    check: float = 20.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The adapters of the service."""
+
+    bus: Bus
+    store: Store
+    workers: Workers
+    public_url: str = ""
+    patience: Patience = Patience()
+
+    def base(self, request: Request) -> str:
+        """Return what our links begin with; the guard has checked the Host."""
+        return self.public_url or f"{request.url.scheme}://{request.headers['host']}"
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the answers a route may give beside a yes, for /docs."""
+    schema = {"schema": ProblemBody.model_json_schema()}
+    return {
+        status: {
+            "description": "A problem (RFC 9457).",
+            "content": {"application/problem+json": schema},
+        }
+        for status in statuses
+    }

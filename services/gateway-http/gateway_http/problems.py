@@ -1,0 +1,163 @@
+"""Every no as application/problem+json (RFC 9457): one shape for programs and people.
+
+`type` is a stable word, `title` says what kind of no it is, `detail` what to do, and
+`errors` names each field that is wrong. Values the caller sent are not repeated.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from contracts.requests import Refusal, RequestRefusedError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong, and where."""
+
+    field: str = Field(examples=["duration"])
+    pointer: str = Field(examples=["/duration"], description="JSON pointer (RFC 6901).")
+    message: str = Field(examples=["allows 4, 5, 6, not 99"])
+
+
+class ProblemBody(BaseModel):
+    """What a no looks like."""
+
+    type: str = Field(examples=["invalid_request"], description="Stable, for programs.")
+    title: str = Field(examples=["Unprocessable Entity"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["duration: allows 4, 5, 6, not 99"])
+    errors: list[FieldError] = []
+    request_id: str = ""
+
+
+class Problem(Exception):  # noqa: N818 - an answer, raised where it is decided
+    """A no; `more` are members of its own, such as the task id."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        **more: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.errors = errors
+        self.more = more
+
+
+def field_error(location: Sequence[int | str], message: str) -> FieldError:
+    """Name a place in what was sent, both for people and as a JSON pointer."""
+    parts = [str(part)[:100] for part in location]
+    escaped = [p.replace("~", "~0").replace("/", "~1") for p in parts]
+    return FieldError(
+        field=".".join(parts),
+        pointer="".join(f"/{part}" for part in escaped),
+        message=message,
+    )
+
+
+def invalid(errors: Sequence[FieldError], status: int = 422) -> Problem:
+    """Refuse a request whose fields are wrong."""
+    detail = "; ".join(f"{e.field or 'body'}: {e.message}" for e in errors[:5])
+    return Problem(status, "invalid_request", detail, errors=errors)
+
+
+def invalid_field(field: str, message: str, status: int = 422) -> Problem:
+    """Refuse a request for one of its fields."""
+    return invalid([field_error(field.split("."), message)], status)
+
+
+def refused(refusal: Refusal) -> Problem:
+    """Pass the scheduler's no on."""
+    errors = [field_error([refusal.field], refusal.detail)] if refusal.field else []
+    return Problem(refusal.status, refusal.type, refusal.detail, errors=errors)
+
+
+def unavailable(detail: str, kind: str = "unavailable", **more: Any) -> Problem:
+    """Say that something we need does not answer; trying again later may help."""
+    return Problem(503, kind, detail, **more)
+
+
+def problem_response(problem: Problem, request_id: str) -> Response:
+    """Write a problem as it travels."""
+    body: dict[str, Any] = {
+        "type": problem.kind,
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "errors": [error.model_dump() for error in problem.errors],
+        "request_id": request_id,
+        **problem.more,
+    }
+    later = problem.status == HTTPStatus.SERVICE_UNAVAILABLE
+    headers = {"Retry-After": "5"} if later else None
+    return JSONResponse(body, problem.status, headers, MEDIA_TYPE)
+
+
+def register(web: FastAPI) -> None:
+    """Make every failure of a route a problem."""
+
+    @web.exception_handler(Problem)
+    async def _problem(request: Request, problem: Problem) -> Response:
+        return answer(request, problem)
+
+    @web.exception_handler(RequestRefusedError)
+    async def _refused(request: Request, error: RequestRefusedError) -> Response:
+        return answer(request, refused(error.refusal))
+
+    @web.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        return answer(request, from_validation(error.errors()))
+
+    @web.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        return answer(request, _from_http(error), error.headers)
+
+
+def from_validation(found: Sequence[Any]) -> Problem:
+    """Read pydantic's errors; what was sent is left out, it may be a secret."""
+    errors = [field_error(_location(each), _message(each)) for each in found]
+    broken = any(each["type"] == "json_invalid" for each in found)
+    return invalid(errors, 400 if broken else 422)
+
+
+def _location(error: Any) -> Sequence[int | str]:
+    """Leave out where FastAPI found it, and what JSON position it stopped at."""
+    location = tuple(error["loc"])
+    if location and location[0] in {"body", "query", "path", "header"}:
+        location = location[1:]
+    return () if error["type"] == "json_invalid" else location
+
+
+def _message(error: Any) -> str:
+    if error["type"] == "json_invalid":
+        return "is not valid JSON"
+    if error["type"] == "extra_forbidden":
+        return "is not a field of this request"
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
+
+
+def _from_http(error: HTTPException) -> Problem:
+    kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    return Problem(error.status_code, kind, str(error.detail))
+
+
+def answer(request: Request, problem: Problem, headers: Any = None) -> Response:
+    """Answer a request with a problem."""
+    response = problem_response(problem, request.scope.get("request_id", ""))
+    response.headers.update(headers or {})
+    return response

@@ -1,0 +1,82 @@
+"""What is known of a task: by the scheduler, or by a create that still waits."""
+
+import asyncio
+
+from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.errors import NotFoundError
+
+from contracts.bus import Bus
+from contracts.message import token
+from contracts.requests import (
+    Cancelled,
+    CancelTask,
+    ReadTask,
+    RequestRefusedError,
+    Task,
+)
+from contracts.tasks import CreateTask
+from gateway_http.problems import unavailable
+
+NOT_FOUND = 404
+# How long a cancel waits for the scheduler to take the create in.
+PAUSES = (0.05, 0.2, 0.75, 2.0)
+
+
+async def read_task(bus: Bus, task: str) -> Task:
+    """Return a task. Raises RequestRefusedError, or Problem when nobody answers.
+
+    Between accepting and the scheduler's commit a task is in CMD only, and after the
+    ack in the scheduler only: so the scheduler is asked again once CMD has said no.
+    """
+    try:
+        return await bus.ask(ReadTask(task=task))
+    except RequestRefusedError as no:
+        if no.refusal.status != NOT_FOUND:
+            raise
+    except (NatsTimeoutError, NoRespondersError):
+        if create := await waiting(bus, task):
+            return as_queued(create)
+        raise
+    if create := await waiting(bus, task):
+        return as_queued(create)
+    return await bus.ask(ReadTask(task=task))
+
+
+async def cancel_task(bus: Bus, task: str) -> Cancelled:
+    """Cancel a task, also one whose create the scheduler has still to take in."""
+    for pause in PAUSES:
+        waited = await waiting(bus, task)
+        try:
+            return await bus.ask(CancelTask(task=task))
+        except RequestRefusedError as no:
+            if no.refusal.status != NOT_FOUND or not waited:
+                raise
+        await asyncio.sleep(pause)
+    raise unavailable("the task is accepted, but the scheduler has not taken it in yet")
+
+
+async def waiting(bus: Bus, task: str) -> CreateTask | None:
+    """Return the create of a task while it waits in CMD or is being taken in."""
+    subject = f"cmd.scheduler.create.{token(task)}"
+    try:
+        found = await bus.jetstream.get_last_msg("CMD", subject, direct=True)
+    except NotFoundError:
+        return None
+    return CreateTask.parse(found.data or b"")
+
+
+def as_queued(create: CreateTask) -> Task:
+    """Show a create as the task it will be."""
+    return Task(
+        id=create.task,
+        status="queued",
+        stage="waiting",
+        revision=0,
+        updated_at=create.created_at,
+        **{
+            name: getattr(create, name)
+            for name in type(create).model_fields
+            if name in Task.model_fields
+        },
+    )

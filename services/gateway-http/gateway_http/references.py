@@ -1,0 +1,64 @@
+"""What the reference files are, and the job they make together with the wish."""
+
+import blobs
+import media
+from contracts.tasks import FileRef, Job
+from gateway_http.problems import invalid_field
+from gateway_http.wish import Wish
+from jimeng import DEFAULT_MODEL, InvalidJob, check_lengths, fit
+
+
+async def look_at(
+    store: blobs.Store, key: str, name: str, written: blobs.Written, place: int
+) -> FileRef:
+    """Say what a stored file is, by its bytes. Raises Problem naming it."""
+    if not written.size:
+        raise invalid_field(f"files.{place}", "is empty")
+    path = store.path(key)
+    try:
+        probed = await media.probe(path)
+    except media.NotMediaError as error:
+        # A decoder's words may name the file as it lies here.
+        text = str(error).replace(repr(str(path)), "it").replace(str(path), "it")
+        raise invalid_field(f"files.{place}", text) from None
+    return FileRef(
+        key=key,
+        name=name,
+        kind=probed.kind,
+        mime=probed.mime,
+        size=written.size,
+        sha256=written.sha256,
+        width=probed.width,
+        height=probed.height,
+        duration_ms=probed.duration_ms,
+    )
+
+
+def job_of(wish: Wish, files: list[FileRef]) -> tuple[Job, bool]:
+    """Fit a wish to its model; also tell whether it needs the site's own page.
+
+    What the client chose is never changed. Raises Problem naming the field.
+    """
+    try:
+        fitted = fit(
+            prompt=wish.prompt,
+            model=wish.model,
+            duration=wish.duration,
+            ratio=wish.ratio,
+            resolution=wish.resolution,
+            function_mode=wish.function_mode,
+            files=[file.kind for file in files],
+        )
+        check_lengths(fitted, [file.duration_ms for file in files])
+    except InvalidJob as error:
+        raise invalid_field(error.field, error.text) from None
+    job = Job(
+        model=(wish.model or DEFAULT_MODEL).strip().lower(),
+        prompt=wish.prompt,
+        duration=fitted.duration,
+        ratio=fitted.ratio,
+        resolution=fitted.resolution,
+        function_mode=wish.function_mode,
+        files=tuple(files),
+    )
+    return job, fitted.model.in_page

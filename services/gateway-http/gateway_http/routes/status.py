@@ -1,0 +1,139 @@
+"""How the gateway is: `/ping`, `/healthz`, `/readyz`, health, stats, and the door."""
+
+from importlib.metadata import version
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+from nats.errors import Error as NatsError
+from pydantic import BaseModel, Field
+
+from contracts.requests import ListSessions, ReadStats, RequestRefusedError, Stats
+from gateway_http.parts import Parts, problems
+from gateway_http.problems import unavailable
+from gateway_http.views import HEALTHY
+from gateway_http.workers import NO_BROWSER, Beats
+
+ASK_SECONDS = 2.0  # a health check is asked often, and must not wait
+VERSION = version("jimeng-gateway-http")
+
+
+class Pool(BaseModel):
+    """How many accounts there are, and how many can work."""
+
+    total: int
+    healthy: int
+
+
+class Health(BaseModel):
+    """How the gateway is; `sessions` and `tasks` are null while nobody knows."""
+
+    ok: bool
+    gateway_version: str
+    sessions: Pool | None
+    tasks: Stats | None
+    services: dict[str, int] = Field(description="Live instances of each service.")
+    browser: bool = Field(description="Can Seedance models be used?")
+    notes: list[str] = Field(description="What is wrong, and what to do.")
+
+
+class Ready(BaseModel):
+    """Every service lives; `notes` say what is missing nevertheless."""
+
+    ready: bool = True
+    services: dict[str, int]
+    notes: list[str]
+
+
+def router(parts: Parts) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(tags=["status"])
+
+    @routes.get("/", include_in_schema=False)
+    async def door() -> dict[str, str]:
+        return {
+            "name": "jimeng-gateway",
+            "version": VERSION,
+            "docs": "/docs",
+            "tasks": "/api/v1/tasks",
+            "health": "/api/v1/health",
+        }
+
+    @routes.get("/ping", response_class=PlainTextResponse)
+    async def ping() -> str:
+        """Answer `pong`."""
+        return "pong"
+
+    @routes.get("/healthz")
+    async def live() -> dict[str, bool]:
+        """Tell that this process answers."""
+        return {"ok": True}
+
+    @routes.get("/readyz", responses=problems(503))
+    async def ready() -> Ready:
+        """Tell whether every service lives."""
+        beats = await parts.workers.beats()
+        if problem := _not_ready(beats):
+            raise problem
+        return Ready(services=dict(beats.instances), notes=_notes(beats))
+
+    @routes.get("/api/v1/stats", responses=problems(503))
+    async def stats() -> Stats:
+        """Count the tasks; `running` is between queued and ended."""
+        return await parts.bus.ask(ReadStats())
+
+    @routes.get("/api/v1/health", responses={503: {"model": Health}})
+    async def health(response: Response) -> Health:
+        """Tell how everything is. 503: something that work needs is missing."""
+        found = await _health(parts)
+        response.status_code = 200 if found.ok else 503
+        return found
+
+    return routes
+
+
+def _not_ready(beats: Beats) -> Exception | None:
+    if not beats.known:
+        return unavailable("NATS does not answer", "not_ready", missing=["nats"])
+    if missing := beats.missing:
+        return unavailable(
+            f"not running: {', '.join(missing)}",
+            "not_ready",
+            missing=missing,
+            notes=_notes(beats),
+        )
+    return None
+
+
+def _notes(beats: Beats) -> list[str]:
+    return [] if beats.has_browser else [NO_BROWSER]
+
+
+async def _health(parts: Parts) -> Health:
+    beats = await parts.workers.beats()
+    pool, tasks = await _from_scheduler(parts)
+    notes = _notes(beats)
+    if problem := _not_ready(beats):
+        notes = [str(problem), *notes] if beats.known else [str(problem)]
+    if pool is None:
+        notes.append("the scheduler does not answer")
+    elif not pool.healthy:
+        notes.append("no account can work: add one with `jimeng sessions add`")
+    return Health(
+        ok=beats.known and not beats.missing and bool(pool and pool.healthy),
+        gateway_version=VERSION,
+        sessions=pool,
+        tasks=tasks,
+        services=dict(beats.instances),
+        browser=beats.has_browser,
+        notes=notes,
+    )
+
+
+async def _from_scheduler(parts: Parts) -> tuple[Pool | None, Stats | None]:
+    try:
+        sessions = (await parts.bus.ask(ListSessions(), ASK_SECONDS)).sessions
+        tasks = await parts.bus.ask(ReadStats(), ASK_SECONDS)
+    except (NatsError, RequestRefusedError):
+        return None, None
+    healthy = sum(session.state in HEALTHY for session in sessions)
+    return Pool(total=len(sessions), healthy=healthy), tasks

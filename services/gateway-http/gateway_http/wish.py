@@ -1,0 +1,155 @@
+"""What a client may ask for, checked field by field before anything is kept."""
+
+import base64
+import binascii
+import json
+from typing import Annotated, Any, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+)
+
+MAX_PROMPT = 15_000
+MAX_METADATA = 16
+NO_URLS = "URLs are not taken yet: send the file itself, or a data: URI, in `files`"
+_URL_SCHEMES = ("http:", "https:", "ftp:", "file:", "blob:", "//")
+
+
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a NUL character is not text")
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must say what the video shows")
+    return text
+
+
+def _no_bool(value: Any) -> Any:
+    """Refuse true for 1, which would be taken otherwise."""
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic's way
+    return value
+
+
+def _from_text(value: Any) -> Any:
+    """Read an object from its JSON text, as it comes in a form."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise ValueError("must be a JSON object of texts") from None
+
+
+Text = Annotated[str, AfterValidator(_no_nul)]
+Word = Annotated[Text, StringConstraints(min_length=1, max_length=100)]
+Whole = Annotated[int, BeforeValidator(_no_bool)]
+Key = Annotated[Text, StringConstraints(min_length=1, max_length=64)]
+Note = Annotated[Text, StringConstraints(max_length=512)]
+
+
+class InlineFile(BaseModel):
+    """A reference file inside a JSON body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: str = Field(description="Base64, or a data: URI.", examples=["iVBORw0KGgo="])
+    filename: Text = Field("", examples=["fox.png"])
+    mime_type: str | None = Field(
+        None, description="Taken for information: the bytes decide.", max_length=255
+    )
+
+    @field_validator("data")
+    @classmethod
+    def _no_link(cls, data: str) -> str:
+        if data[:8].lower().startswith(_URL_SCHEMES):
+            raise ValueError(NO_URLS)
+        return data
+
+    def content(self) -> bytes:
+        """Return the bytes. Raises ValueError when they cannot be decoded."""
+        text = self.data
+        if text[:5].lower() == "data:":
+            head, _, text = text.partition(",")
+            if not head.lower().endswith(";base64"):
+                raise ValueError("a data: URI must be base64")
+        try:
+            return base64.b64decode("".join(text.split()), validate=True)
+        except (binascii.Error, ValueError):
+            raise ValueError("is not base64") from None
+
+
+class Wish(BaseModel):
+    """The fields of a create; what is not given is fitted to the model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: Annotated[
+        Text, StringConstraints(max_length=MAX_PROMPT), AfterValidator(_not_blank)
+    ] = Field(
+        description="What the video shows. `@1` is the first file, `@image_file_2` "
+        "the second image.",
+        examples=["a fox in the snow"],
+    )
+    model: Word | None = Field(None, examples=["jimeng-video-seedance-2.0"])
+    duration: Whole | None = Field(None, description="Seconds.", examples=[5])
+    ratio: Word | None = Field(None, examples=["16:9"])
+    resolution: Word | None = Field(None, examples=["720p"])
+    function_mode: Word | None = Field(
+        None,
+        description="omni_reference, first_last_frames, first_frame or text.",
+        examples=["omni_reference"],
+    )
+    priority: Annotated[Whole, Field(ge=0, le=9)] = Field(
+        5, description="Higher goes first."
+    )
+    metadata: Annotated[
+        dict[Key, Note], BeforeValidator(_from_text), Field(max_length=MAX_METADATA)
+    ] = Field({}, description="Your own notes, given back.", examples=[{"shot": "12"}])
+    files: list[InlineFile] = []
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _say_that_urls_wait(cls, files: Any) -> Any:
+        found = files if isinstance(files, list) else []
+        if any(isinstance(each, str) or _has_url(each) for each in found):
+            raise ValueError(NO_URLS)
+        return files
+
+
+def _has_url(entry: Any) -> bool:
+    return isinstance(entry, dict) and bool({"url", "image_url"} & entry.keys())
+
+
+class _Body(Wish):
+    """A create's whole body: also the names that only get an explanation."""
+
+    file_paths: Any = None
+    filePaths: Any = None  # noqa: N815 - as older clients write it
+
+    @field_validator("file_paths", "filePaths")
+    @classmethod
+    def _no_links(cls, value: Any) -> Any:
+        if value:
+            raise ValueError(NO_URLS)
+        return value
+
+
+def from_json(body: bytes) -> Wish:
+    """Read a JSON body; raises pydantic.ValidationError."""
+    return cast("Wish", _Body.model_validate_json(body))
+
+
+def from_form(fields: dict[str, str]) -> Wish:
+    """Read the texts of a form; raises pydantic.ValidationError."""
+    given = {name: value for name, value in fields.items() if value or name == "prompt"}
+    return cast("Wish", _Body.model_validate(given))
