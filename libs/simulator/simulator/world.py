@@ -48,9 +48,8 @@ class World:
         self.uploads = {one.key: one for one in self._read("upload", Upload)}
         self.by_uri = {one.store_uri: one for one in self.uploads.values()}
         self.ledger = {one.submit_id: one for one in self._read("entry", Entry)}
-        self.by_submit = {
-            (job.uid, job.submit_id): job.id for job in self.jobs.values()
-        }
+        jobs = self.jobs.values()
+        self.by_submit = {(job.uid, job.submit_id): job.id for job in jobs}
         self.by_item = {item: job.id for job in jobs for item in job.item_ids}
         self._open = set(self.jobs)
         for account in self.settings.accounts:
