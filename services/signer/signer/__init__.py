@@ -1,1 +1,1 @@
-"""Sends a prepared job to the site exactly once, in the site's own page where it must be."""
+"""Sends a prepared job to the site once, in the site's own page where it must be."""
