@@ -1,1 +1,6 @@
 """What a media file really is: type by content, size, duration, dimensions."""
+
+from media.probing import NotMediaError, Probed, probe
+from media.types import Kind
+
+__all__ = ["Kind", "NotMediaError", "Probed", "probe"]
