@@ -211,6 +211,11 @@ def test_materials_that_are_not_the_job_s_files_are_refused(materials):
     assert caught.value.field == "files"
 
 
+def test_a_file_whose_length_nobody_knows_is_refused_before_it_is_billed():
+    with pytest.raises(InvalidJob):
+        make([IMAGE, AUDIO.model_copy(update={"duration_ms": 0})])
+
+
 def test_a_model_of_another_region_is_refused_before_anything_is_sent():
     with pytest.raises(InvalidJob):
         make(account=Account.parse("us-0123456789abcdef"))

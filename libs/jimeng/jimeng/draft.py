@@ -57,6 +57,8 @@ def draft(
     check(job, region=account.region)
     if tuple(each.kind for each in materials) != job.files:
         raise InvalidJob("files", "the uploaded files are not those of the job")
+    if any(each.kind != "image" and each.duration_ms <= 0 for each in materials):
+        raise InvalidJob("files", "the length of a video or audio file is not known")
     metrics = _json(_metrics(job, submit_id))
     tree = _Tree(job, materials, ids).build(submit_id, metrics, now)
     body = {

@@ -217,7 +217,6 @@ _ALL: tuple[Model, ...] = (
         resolutions=("480p",),
         regions=("cn",),
         benefit="seedance_25_draft_480p_no_input_video_output",
-        frames=2,
         sends_resolution=True,
         draft_version="3.3.28",
         min_version="3.3.28",
