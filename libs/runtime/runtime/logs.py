@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -73,9 +73,10 @@ def on_line(service: str, sink: Sink | None) -> None:
         _SINKS[service] = sink
 
 
-def configure(level: str, fmt: str) -> None:
-    """Set up logging for this process, once."""
-    pretty = fmt == "pretty" or (not fmt and sys.stdout.isatty())
+def configure(level: str, fmt: str, stream: TextIO | None = None) -> None:
+    """Set up logging for this process, once; to stdout unless told otherwise."""
+    stream = stream or sys.stdout
+    pretty = fmt == "pretty" or (not fmt and stream.isatty())
     shared: list[Any] = [
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
@@ -92,7 +93,7 @@ def configure(level: str, fmt: str) -> None:
         if pretty
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

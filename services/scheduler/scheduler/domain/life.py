@@ -120,7 +120,7 @@ def _reserved(task: Task, attempt: Attempt, now: datetime) -> Step:
 
 
 def _uploaded(task: Task, attempt: Attempt, event: said.Uploaded, *_: Any) -> Step:
-    if task.status != "submitting" or attempt.state != "reserved" or attempt.materials:
+    if task.stage != "uploading" or attempt.state != "reserved":
         return Step(task, attempt)
     attempt = replace(attempt, materials=event.materials)
     task = replace(task, stage="preparing")
@@ -322,7 +322,7 @@ def _not_taken(task: Task, attempt: Attempt, event: Failure, now: datetime) -> S
     if attempt.n >= MAX_ATTEMPTS:
         code = ErrorCode.ATTEMPTS_EXHAUSTED
         text = f"refused {attempt.n} times, last: {words_of(event)}"
-        failed = replace(_failed(task, code, text, now))
+        failed = _failed(task, code, text, now)
         failed = replace(failed, upstream_code=event.upstream_code)
         return Step(failed, attempt, signal=signal)
     return Step(_again(task, attempt, now, effect), attempt, signal=signal)

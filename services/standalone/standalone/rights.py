@@ -1,0 +1,115 @@
+"""Who may say and hear what on NATS: each service the least it needs.
+
+The subjects follow from the messages: a service publishes its own facts, log lines and
+dead letters, asks the scheduler, and pulls from the durables of the commands it takes.
+"""
+
+from contracts.streams import COMMANDS, FACTS_DURABLE
+
+WORKERS = ("uploader", "signer", "poller", "downloader", "log-streamer")
+SERVICES = ("scheduler", *WORKERS, "gateway-http")
+USERS = ("admin", *SERVICES, "viewer")
+
+_LOOK = [
+    "$JS.API.INFO",
+    "$JS.API.STREAM.LIST",
+    "$JS.API.STREAM.NAMES",
+    "$JS.API.STREAM.INFO.*",
+    "$JS.API.STREAM.MSG.GET.*",
+    "$JS.API.DIRECT.GET.>",
+    "$JS.API.CONSUMER.LIST.*",
+    "$JS.API.CONSUMER.NAMES.*",
+    "$JS.API.CONSUMER.INFO.>",
+    "$JS.FC.>",
+]
+
+
+def rights(user: str) -> dict[str, list[str]] | None:
+    """Return what a user may publish and subscribe to; None: everything."""
+    if user == "admin":
+        return None
+    if user == "viewer":
+        return _viewer()
+    return {
+        "publish": [*_common(user), *_own(user)],
+        "subscribe": [f"_INBOX_{user}.>", *_hears(user)],
+    }
+
+
+def _common(service: str) -> list[str]:
+    return [
+        "$JS.API.INFO",
+        f"log.{service}.>",
+        f"dlq.{service}.>",
+        f"$KV.workers.{service}.>",
+        "req.scheduler.>",
+        *(subject for durable in durables(service) for subject in _pulls(*durable)),
+    ]
+
+
+def durables(service: str) -> list[tuple[str, str]]:
+    """Return the (stream, durable) pairs a service pulls from."""
+    taken = [("CMD", c.durable()) for c in COMMANDS if c.service() == service]
+    return [*taken, ("EVT", FACTS_DURABLE)] if service == "scheduler" else taken
+
+
+def _pulls(stream: str, durable: str) -> list[str]:
+    return [
+        f"$JS.API.CONSUMER.INFO.{stream}.{durable}",
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}",
+        f"$JS.ACK.{stream}.{durable}.>",
+        f"$JS.ACK.*.*.{stream}.{durable}.>",
+    ]
+
+
+def _own(service: str) -> list[str]:
+    if service == "scheduler":
+        replies = [f"_INBOX_{asker}.>" for asker in SERVICES]
+        return ["cmd.>", "evt.*.*.scheduler.*", *replies]
+    facts = [f"evt.task.*.{service}.*", f"evt.session.*.{service}.*"]
+    if service == "log-streamer":
+        bucket = ["$KV.follow.>", *_reads("KV_follow")]
+        return [*facts, "log.>", *bucket]
+    if service == "gateway-http":
+        return ["cmd.scheduler.create.*", *_reads("CMD"), *_reads("KV_workers")]
+    return facts
+
+
+def _reads(stream: str) -> list[str]:
+    return [
+        f"$JS.API.STREAM.INFO.{stream}",
+        f"$JS.API.STREAM.MSG.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}",
+        f"$JS.API.DIRECT.GET.{stream}.>",
+        f"$JS.API.CONSUMER.CREATE.{stream}",
+        f"$JS.API.CONSUMER.CREATE.{stream}.>",
+        f"$JS.API.CONSUMER.DELETE.{stream}.>",
+    ]
+
+
+def _hears(service: str) -> list[str]:
+    match service:
+        case "scheduler":
+            return ["req.scheduler.>"]
+        case "gateway-http":
+            return ["evt.>", "log.>"]
+    return []
+
+
+def _viewer() -> dict[str, list[str]]:
+    replays = [
+        f"$JS.API.CONSUMER.{verb}.{stream}{rest}"
+        for stream in ("EVT", "LOG", "DLQ", "CMD")
+        for verb, rest in (
+            ("CREATE", ""),
+            ("CREATE", ".>"),
+            ("MSG.NEXT", ".>"),
+            ("DELETE", ".*"),
+        )
+        # A consumer on the work queue would take commands away.
+        if stream != "CMD"
+    ]
+    return {
+        "publish": [*_LOOK, *replays],
+        "subscribe": ["_INBOX.>", "evt.>", "log.>", "dlq.>"],
+    }

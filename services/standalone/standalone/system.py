@@ -1,0 +1,186 @@
+"""Every service in one process: started in order, stopped in reverse."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from contracts.requests import AddSession, RequestRefusedError
+from runtime.data import SIMULATOR, DataFolder
+from runtime.heartbeat import living
+from runtime.service import App, fatal
+from runtime.settings import load
+from standalone.nats_server import NatsServer
+from standalone.settings import StandaloneSettings
+from standalone.site import Simulator, look
+
+if TYPE_CHECKING:
+    from gateway_http.app import Gateway
+
+SIMULATED_POLL_SECONDS = 1
+WORKERS = ("uploader", "signer", "poller", "downloader", "log-streamer")
+log = logging.getLogger("standalone")
+
+
+class System:
+    """While entered, the whole gateway runs; `url` is where.
+
+    With `simulate` a simulated site is its upstream, and a demo session its pool.
+    Raises SettingsError, in one line that says what to do.
+    """
+
+    def __init__(self, settings: StandaloneSettings, *, simulate: bool) -> None:
+        self._settings = settings
+        self._simulate = simulate
+        self._open = AsyncExitStack()
+        self._gateway: App | None = None
+        self.url = ""
+        self.upstream = settings.jimeng_upstream
+        self.started_in_seconds = 0.0
+
+    async def __aenter__(self) -> Self:
+        began = time.monotonic()
+        async with AsyncExitStack() as opening:
+            await self._enter(opening)
+            self._open = opening.pop_all()
+        self.started_in_seconds = time.monotonic() - began
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._open.aclose()
+
+    async def _enter(self, opening: AsyncExitStack) -> None:
+        data = self._settings.data_dir
+        belongs = SIMULATOR if self._simulate else self.upstream
+        folder = opening.enter_context(DataFolder(data, belongs, alone=True))
+        simulator = Simulator(data)
+        if self._simulate:
+            # Both children start while this process imports the services.
+            opening.push_async_exit(simulator)
+            await simulator.start()
+        server = NatsServer(data, fatal, self._settings.nats_server_bin)
+        await opening.enter_async_context(server)
+        await server.provision()
+        factories = await asyncio.to_thread(_factories)
+        if self._simulate:
+            self.upstream = await simulator.ready()
+        elif self.upstream:
+            await look(self.upstream)
+        await self._start_services(opening, server, folder, factories)
+
+    async def _start_services(
+        self,
+        opening: AsyncExitStack,
+        server: NatsServer,
+        folder: DataFolder,
+        factories: dict[str, "Factory"],
+    ) -> None:
+        def made(name: str, **more: Any) -> App:
+            kind, create = factories[name]
+            given = self._given(kind, name, server)
+            return create(load(kind, **given), **more)
+
+        scheduler = made("scheduler", folder=folder)
+        await _start(opening, scheduler)
+        workers = [made(name) for name in WORKERS]
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                group.create_task(_start(opening, worker))
+        gateway = cast("Gateway", made("gateway-http"))
+        await _start(opening, gateway)
+        self._gateway = gateway
+        self.url = f"http://{self._settings.host}:{gateway.port}"
+        if self._simulate:
+            await _add_demo_session(scheduler)
+
+    async def why_no_browser(self) -> str | None:
+        """Return why no signer has a browser; None when one has."""
+        if self._gateway is None:
+            raise RuntimeError("the system is not running")
+        signers = [
+            beat
+            for beat in await living(self._gateway.bus)
+            if beat["service"] == "signer"
+        ]
+        if any(beat.get("browser") for beat in signers):
+            return None
+        return next((b.get("reason") for b in signers), None) or "no signer runs"
+
+    def _given(
+        self, kind: type[Any], service: str, server: NatsServer
+    ) -> dict[str, Any]:
+        """Return what this run decides for a service, over its environment."""
+        given = self._settings.for_service(
+            service,
+            server.link(service),
+            jimeng_upstream=self.upstream,
+            host=self._settings.host,
+            port=self._settings.port,
+            **({"poll_min_secs": SIMULATED_POLL_SECONDS} if self._simulate else {}),
+        )
+        return {k: v for k, v in given.items() if k in kind.model_fields}
+
+
+Factory = tuple[type[Any], Callable[..., App]]
+
+
+def _factories() -> dict[str, Factory]:
+    """Import every service: half a second of CPU, so not on the loop's thread."""
+    import downloader.app
+    import downloader.settings
+    import log_streamer.app
+    import log_streamer.settings
+    import poller.app
+    import poller.settings
+    import uploader.app
+    import uploader.settings
+
+    import gateway_http.app
+    import gateway_http.settings
+    import scheduler.app
+    import scheduler.settings
+    import signer.app
+    import signer.settings
+
+    return {
+        "scheduler": (
+            scheduler.settings.SchedulerSettings,
+            scheduler.app.create_app,
+        ),
+        "uploader": (uploader.settings.Settings, uploader.app.create_app),
+        "signer": (signer.settings.Settings, signer.app.create_app),
+        "poller": (poller.settings.Settings, poller.app.create_app),
+        "downloader": (downloader.settings.Settings, downloader.app.create_app),
+        "log-streamer": (log_streamer.settings.Settings, log_streamer.app.create_app),
+        "gateway-http": (
+            gateway_http.settings.GatewaySettings,
+            gateway_http.app.create_app,
+        ),
+    }
+
+
+async def _start(opening: AsyncExitStack, app: App) -> None:
+    opening.push_async_callback(app.stop)
+    await app.start()
+
+
+async def _add_demo_session(scheduler: App) -> None:
+    from simulator.settings import DEMO_SESSIONS
+
+    for number, sessionid in enumerate(DEMO_SESSIONS, 1):
+        wish = AddSession.model_validate(
+            {"credential": sessionid, "label": f"demo {number}"}
+        )
+        try:
+            await scheduler.bus.ask(wish)
+        except RequestRefusedError as no:
+            if no.refusal.type != "session-exists":
+                raise

@@ -1,0 +1,81 @@
+"""The database is ours, whole, and as new as this version."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from runtime.settings import SettingsError
+from scheduler.store.engine import database_url, reading, reading_engine, writing_engine
+from scheduler.store.migrate import migrate
+from scheduler.store.tables import metadata
+
+
+def test_the_migrations_make_the_tables_as_they_are_declared(tmp_path):
+    url = database_url("", tmp_path)
+    migrate(url)
+    engine = create_engine(url.set(drivername="sqlite"))
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_migrating_again_does_nothing(tmp_path):
+    url = database_url("", tmp_path)
+    migrate(url)
+    migrate(url)
+    assert not list(tmp_path.glob("*.before-*"))
+
+
+def test_the_earlier_gateways_form_of_the_url_is_taken(tmp_path):
+    url = database_url(f"sqlite://{tmp_path}/g.db?mode=rwc", tmp_path)
+    assert str(url.database) == f"{tmp_path}/g.db"
+
+
+def test_another_programs_database_is_refused_untouched(tmp_path):
+    file = tmp_path / "gateway.db"
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE theirs (id)")
+        other.commit()
+    before = file.read_bytes()
+    with pytest.raises(SettingsError, match="another program"):
+        migrate(database_url("", tmp_path))
+    assert file.read_bytes() == before
+
+
+def test_a_newer_schema_is_refused(tmp_path):
+    migrate(database_url("", tmp_path))
+    with closing(sqlite3.connect(tmp_path / "gateway.db")) as db:
+        db.execute("UPDATE alembic_version SET version_num = '9999'")
+        db.commit()
+    with pytest.raises(SettingsError, match="newer version"):
+        migrate(database_url("", tmp_path))
+
+
+@pytest.mark.parametrize("make", [writing_engine, reading_engine])
+async def test_every_connection_is_durable_checked_and_patient(tmp_path, make):
+    url = database_url("", tmp_path)
+    migrate(url)
+    engine = make(url)
+    async with reading(engine) as db:
+        for pragma, value in (
+            ("journal_mode", "wal"),
+            ("synchronous", 2),
+            ("foreign_keys", 1),
+            ("busy_timeout", 5000),
+        ):
+            assert (await db.exec_driver_sql(f"PRAGMA {pragma}")).scalar() == value
+    await engine.dispose()
+
+
+async def test_a_reading_connection_cannot_write(tmp_path):
+    url = database_url("", tmp_path)
+    migrate(url)
+    engine = reading_engine(url)
+    with pytest.raises(Exception, match="readonly"):
+        async with reading(engine) as db:
+            await db.exec_driver_sql("DELETE FROM tasks")
+    await engine.dispose()

@@ -1,0 +1,117 @@
+"""Who goes next."""
+
+from datetime import UTC, datetime, timedelta
+
+from contracts.sessions import Credits, SessionChecked
+from jimeng import find_model
+from jimeng.errors import SessionEffect
+from scheduler.domain import pool
+from scheduler.domain.dispatch import Waiting, dispatch
+from scheduler.domain.life import Signal
+from scheduler.domain.rows import Session
+
+NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
+MODEL = find_model("jimeng-video-3.0")
+
+
+def waiting(name, priority=5, age=0, **more):
+    at = NOW - timedelta(seconds=age)
+    return Waiting(name, priority, at, MODEL, "waiting", **more)
+
+
+def session(name, state="active", **more):
+    return Session(name, name, state, **more)
+
+
+def pairs(tasks, sessions, room=99):
+    return dispatch(tasks, sessions, room, NOW).pairs
+
+
+def test_the_least_recently_used_session_goes_first():
+    old = session("old", last_used_at=NOW - timedelta(hours=1))
+    new = session("new", last_used_at=NOW)
+    assert pairs([waiting("a")], [new, old]) == (("a", "old"),)
+    assert pairs([waiting("a")], [new, session("never")]) == (("a", "never"),)
+
+
+def test_a_full_session_takes_no_more():
+    full = session("full", max_active=2, active=2)
+    assert pairs([waiting("a")], [full]) == ()
+    half = session("half", max_active=2, active=1)
+    assert pairs([waiting("a"), waiting("b")], [half]) == (("a", "half"),)
+
+
+def test_higher_priority_goes_first_then_the_older_task():
+    one = session("s", max_active=1)
+    tasks = [
+        waiting("old", 5, age=9),
+        waiting("urgent", 9),
+        waiting("older", 5, age=99),
+    ]
+    assert pairs(tasks, [one]) == (("urgent", "s"),)
+    assert pairs([tasks[0], tasks[2]], [one]) == (("older", "s"),)
+
+
+def test_the_pool_wide_cap_is_kept():
+    assert len(pairs([waiting("a"), waiting("b")], [session("s")], room=1)) == 1
+
+
+def test_a_session_of_another_region_or_with_the_model_closed_is_not_used():
+    asia = Waiting("a", 5, NOW, find_model("jimeng-video-veo3"), "waiting")
+    assert dispatch([asia], [session("cn")], 9, NOW).stages == (("a", "no_session"),)
+    closed = session("s", closed_models=(MODEL.key,))
+    assert pairs([waiting("a")], [closed]) == ()
+
+
+def test_a_cooled_session_comes_back_with_one_task():
+    cooled = session("s", "cooling", until=NOW - timedelta(seconds=1))
+    assert pairs([waiting("a"), waiting("b")], [cooled]) == (("a", "s"),)
+    cooling = session("s", "cooling", until=NOW + timedelta(seconds=1))
+    assert pairs([waiting("a")], [cooling]) == ()
+
+
+def test_a_task_in_its_pause_waits():
+    paused = waiting("a", not_before=NOW + timedelta(seconds=5))
+    assert pairs([paused], [session("s")]) == ()
+
+
+def signal(effect, model=None):
+    return Signal("s", effect, "why", model)
+
+
+def test_a_risk_refusal_cools_longer_each_time_and_never_blocks():
+    now, state = NOW, session("s")
+    pauses = []
+    for _ in range(4):
+        state = pool.apply(state, signal(SessionEffect.COOL), now, 1.0)
+        assert state.state == "cooling"
+        pauses.append((state.until - now).total_seconds())
+    assert pauses == [300, 600, 1200, 2400]
+    assert pool.accepted(state).setbacks == 0
+
+
+def test_exhausted_credits_come_back_at_the_sites_midnight():
+    exhausted = pool.apply(session("s"), signal(SessionEffect.EXHAUST), NOW, 1.0)
+    assert exhausted.until == datetime(2026, 11, 21, 16, 1, tzinfo=UTC)
+
+
+def test_a_closed_model_closes_only_itself():
+    closed = pool.apply(session("s"), signal(SessionEffect.CLOSE_MODEL, "m"), NOW, 1.0)
+    assert (closed.state, closed.closed_models) == ("active", ("m",))
+
+
+def test_a_disabled_session_is_not_revived_by_an_answer():
+    off = session("s", "disabled")
+    assert pool.apply(off, signal(SessionEffect.COOL), NOW, 1.0).state == "disabled"
+    event = SessionChecked(session="s", credential=1, outcome="active")
+    assert pool.checked(off, event).state == "disabled"
+
+
+def test_a_site_that_does_not_answer_says_nothing_about_a_session():
+    event = SessionChecked(session="s", credential=1, outcome="unreachable", detail="x")
+    assert pool.checked(session("s"), event).state == "active"
+    good = SessionChecked(
+        session="s", credential=1, outcome="active", credits=Credits(gift=60)
+    )
+    proven = pool.checked(session("s", "unchecked"), good)
+    assert (proven.state, proven.credits.total) == ("active", 60)

@@ -1,0 +1,343 @@
+"""The scheduler on a real nats-server and a real database; the workers speak by hand."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from contracts import requests as asked
+from contracts import tasks as said
+from contracts.sessions import CheckSession, Credits, SessionChecked
+from contracts.tasks import CreateTask, Item, Job, ResultRef, TaskChanged
+from runtime.settings import load
+from scheduler.app import create_app
+from scheduler.settings import SchedulerSettings
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+class Stage:
+    """A running scheduler, and the hands that play every other service."""
+
+    def __init__(self, nats, make_bus, until, tmp_path):
+        self.nats = nats
+        self.until = until
+        self.make_bus = make_bus
+        self.data = tmp_path / "data"
+        self.commands = asyncio.Queue()
+        self.events = asyncio.Queue()
+
+    async def __aenter__(self):
+        await self.nats.provision()
+        await self.start_scheduler()
+        self.hands = self.make_bus("hands")
+        for kind in (
+            said.UploadReferences,
+            said.SubmitPlain,
+            said.SubmitInPage,
+            said.PollSession,
+            said.StoreResults,
+            CheckSession,
+        ):
+            self.hands.consume(kind, concurrency=4)(self.commands.put)
+        await self.hands.start()
+
+        async def take(message):
+            await self.events.put(TaskChanged.parse(message.data))
+
+        await self.hands.client.subscribe("evt.task.*.scheduler.*", cb=take)
+        await self.hands.client.flush()
+        return self
+
+    async def __aexit__(self, *_):
+        await self.app.stop()
+
+    async def start_scheduler(self):
+        link = self.nats.link
+        settings = load(
+            SchedulerSettings,
+            nats_url=link.url,
+            nats_user=link.user,
+            nats_password=link.password,
+            data_dir=self.data,
+            poll_min_secs=0.1,
+        )
+        self.app = create_app(settings)
+        await self.app.start()
+
+    async def next(self, kind):
+        async with asyncio.timeout(10):
+            while not isinstance(command := await self.commands.get(), kind):
+                pass
+        return command
+
+    async def status(self, wanted):
+        async with asyncio.timeout(10):
+            while (event := await self.events.get()).status != wanted:
+                pass
+        return event
+
+    async def session(self, secret=SECRET, outcome="active", uid="77"):
+        wish = asked.AddSession(credential=secret, label="mine")
+        session = (await self.hands.ask(wish)).session
+        check = await self.next(CheckSession)
+        await self.hands.emit(
+            SessionChecked(
+                session=session.id,
+                credential=check.credential,
+                outcome=outcome,
+                upstream_uid=uid,
+                credits=Credits(gift=60),
+                n=hash(session.id),
+            )
+        )
+        return session.id
+
+    async def create(self, task="t1", **more):
+        job = Job(model="jimeng-video-3.0", prompt="a fox", duration=5, ratio="16:9")
+        command = CreateTask(task=task, job=job, created_at=datetime.now(UTC), **more)
+        return await self.hands.send(command, f"create:{task}")
+
+    async def permit(self, submit, nonce="one", body_hash="h"):
+        return await self.hands.ask(
+            asked.AskPermit(
+                task=submit.task,
+                attempt=submit.attempt,
+                send=submit.send,
+                nonce=nonce,
+                submit_id=submit.submit_id,
+                body_hash=body_hash,
+            )
+        )
+
+    async def taken(self, count):
+        async def all_there():
+            return (await self.hands.ask(asked.ReadStats())).total == count
+
+        await self.until(all_there)
+
+    async def read(self, task="t1"):
+        return await self.hands.ask(asked.ReadTask(task=task))
+
+
+@pytest.fixture
+async def stage(nats, make_bus, until, tmp_path):
+    async with Stage(nats, make_bus, until, tmp_path) as stage:
+        yield stage
+
+
+async def test_a_task_is_led_from_create_to_result(stage):
+    await stage.session()
+    await stage.create(owner="key:1", metadata={"scene": "4"})
+    submit = await stage.next(said.SubmitPlain)
+    assert (await stage.permit(submit)).granted
+    await stage.next(said.PollSession)
+    one = {"task": "t1", "attempt": 1}
+    await stage.hands.emit(said.Submitted(**one, n=1, upstream_id="7897"))
+    due = await stage.hands.ask(asked.AskDue(session=submit.session))
+    assert [a.submit_id for a in due.attempts] == [submit.submit_id]
+    assert due.credential.sessionid.get_secret_value() == SECRET
+    await stage.hands.emit(said.Progressed(**one, n=1, queue_position=7, queue_total=9))
+    await stage.hands.emit(
+        said.Generated(**one, n=2, items=(Item(id="i", urls=("http://x/v",)),))
+    )
+    store = await stage.next(said.StoreResults)
+    assert store.submit_id == submit.submit_id
+    result = ResultRef(
+        index=0, key="t1/result-0.mp4", mime="video/mp4", size=9, sha256="0"
+    )
+    await stage.hands.emit(said.Stored(**one, results=(result,)))
+    last = await stage.status("succeeded")
+    task = await stage.read()
+    assert (task.status, task.results, task.revision) == (
+        "succeeded",
+        (result,),
+        last.revision,
+    )
+    assert (last.owner, last.metadata, last.kind) == ("key:1", {"scene": "4"}, "video")
+    assert [(a.n, a.state, a.charged) for a in task.attempts] == [(1, "ended", True)]
+    assert (
+        await stage.hands.ask(asked.AskDue(session=submit.session))
+    ).next_seconds is None
+
+
+async def test_revisions_grow_with_every_public_event(stage):
+    await stage.session()
+    await stage.create()
+    submit = await stage.next(said.SubmitPlain)
+    await stage.permit(submit)
+    await stage.hands.ask(asked.CancelTask(task="t1"))
+    await stage.status("cancelled")
+    client = stage.hands.jetstream
+    first = (await client.stream_info("EVT")).state.first_seq
+    last = (await client.stream_info("EVT")).state.last_seq
+    seen = []
+    for sequence in range(first, last + 1):
+        message = await client.get_msg("EVT", sequence)
+        if message.subject.startswith("evt.task.t1.scheduler."):
+            seen.append(TaskChanged.parse(message.data).revision)
+    assert seen == list(range(len(seen)))
+
+
+async def test_a_permit_is_given_once_and_again_only_to_the_same_asker(stage):
+    await stage.session()
+    await stage.create()
+    submit = await stage.next(said.SubmitPlain)
+    assert (await stage.permit(submit, "one")).granted
+    assert (await stage.permit(submit, "one")).granted
+    second = await stage.permit(submit, "two")
+    assert (second.granted, second.reason) == (False, "already_granted")
+
+
+async def test_no_permit_for_a_cancelled_task(stage):
+    await stage.session()
+    await stage.create()
+    submit = await stage.next(said.SubmitPlain)
+    answer = await stage.hands.ask(asked.CancelTask(task="t1"))
+    assert answer.upstream_charged == "false"
+    assert (await stage.permit(submit)).reason == "cancelled"
+    again = await stage.hands.ask(asked.CancelTask(task="t1"))
+    assert again.task.status == "cancelled"
+
+
+async def test_no_permit_on_a_session_that_was_switched_off(stage):
+    session = await stage.session()
+    await stage.create()
+    submit = await stage.next(said.SubmitPlain)
+    await stage.hands.ask(asked.EnableSession(id=session, enabled=False))
+    assert (await stage.permit(submit)).reason == "session_not_active"
+    task = await stage.read()
+    assert (task.status, task.stage) == ("queued", "no_session")
+
+
+async def test_a_refused_account_hands_the_task_to_another(stage):
+    first = await stage.session()
+    second = await stage.session("f" * 32, uid="88")
+    await stage.create()
+    submit = await stage.next(said.SubmitPlain)
+    await stage.permit(submit)
+    await stage.hands.emit(
+        said.Refused(
+            task="t1", attempt=1, n=1, upstream_code="1015", detail="login error"
+        )
+    )
+    again = await stage.next(said.SubmitPlain)
+    assert again.attempt == 2
+    assert {submit.session, again.session} == {first, second}
+    states = {
+        s.id: s.state for s in (await stage.hands.ask(asked.ListSessions())).sessions
+    }
+    assert states[submit.session] == "expired"
+
+
+async def test_the_same_create_again_changes_nothing(stage):
+    await stage.session()
+    await stage.create()
+    await stage.next(said.SubmitPlain)
+    command = CreateTask(
+        task="t1",
+        job=Job(model="jimeng-video-3.0", prompt="other", duration=5, ratio="1:1"),
+        created_at=datetime.now(UTC),
+    )
+    await stage.hands.send(command, "create:t1:again")
+    await stage.create("t2")
+    assert (await stage.next(said.SubmitPlain)).task == "t2"
+    assert (await stage.read()).job.prompt == "a fox"
+
+
+async def test_a_session_is_atomically_reserved_up_to_its_limit(stage):
+    await stage.session()
+    for n in range(5):
+        await stage.create(f"t{n}")
+    await stage.taken(5)
+    got = [await stage.next(said.SubmitPlain) for _ in range(2)]
+    assert len({s.task for s in got}) == 2
+    stats = await stage.hands.ask(asked.ReadStats())
+    assert (stats.queued, stats.running) == (3, 2)
+    queued = await stage.hands.ask(asked.ListTasks(status="queued"))
+    ahead = [(await stage.read(t.id)).queue_ahead for t in queued.tasks]
+    assert sorted(ahead) == [0, 1, 2]
+
+
+async def test_the_same_account_twice_is_refused(stage):
+    await stage.session()
+    with pytest.raises(asked.RequestRefusedError) as no:
+        await stage.hands.ask(asked.AddSession(credential=SECRET))
+    assert (no.value.refusal.status, no.value.refusal.type) == (409, "session-exists")
+    await stage.session("e" * 32, uid="77")
+
+    async def gone():
+        return len((await stage.hands.ask(asked.ListSessions())).sessions) == 1
+
+    await stage.until(gone)
+
+
+async def test_a_credential_that_cannot_be_read_is_refused_without_repeating_it(stage):
+    with pytest.raises(asked.RequestRefusedError) as no:
+        await stage.hands.ask(asked.AddSession(credential="ftp://user:pw@" + SECRET))
+    assert no.value.refusal.status == 422
+    assert SECRET not in no.value.refusal.detail
+    assert "pw" not in no.value.refusal.detail
+
+
+async def test_a_busy_session_is_not_removed_and_a_free_one_loses_its_secret(stage):
+    session = await stage.session()
+    await stage.create()
+    await stage.next(said.SubmitPlain)
+    with pytest.raises(asked.RequestRefusedError) as no:
+        await stage.hands.ask(asked.RemoveSession(id=session))
+    assert no.value.refusal.status == 409
+    await stage.hands.ask(asked.CancelTask(task="t1"))
+    await stage.hands.ask(asked.RemoveSession(id=session))
+    with pytest.raises(asked.RequestRefusedError):
+        await stage.hands.ask(asked.GetCredential(session=session))
+    assert (await stage.read()).attempts[0].session == session
+
+
+async def test_the_database_holds_no_credential_in_clear(stage):
+    await stage.session()
+    for file in stage.data.rglob("*"):
+        if file.is_file():
+            assert SECRET.encode() not in file.read_bytes(), file
+
+
+async def test_a_restarted_scheduler_goes_on_from_its_rows(stage):
+    session = await stage.session()
+    await stage.create()
+    submit = await stage.next(said.SubmitPlain)
+    await stage.permit(submit)
+    await stage.next(said.PollSession)
+    await stage.app.stop()
+    await stage.start_scheduler()
+    assert (await stage.next(said.PollSession)).session == session
+    await stage.hands.emit(said.Unknown(task="t1", attempt=1, n=1, detail="reset"))
+    event = await stage.status("submitting")
+    while event.stage != "unknown":
+        event = await stage.status("submitting")
+
+
+async def test_unknown_tasks_are_not_found_and_stats_of_nothing_are_zeros(stage):
+    with pytest.raises(asked.RequestRefusedError) as no:
+        await stage.read("nope")
+    assert no.value.refusal.status == 404
+    stats = await stage.hands.ask(asked.ReadStats())
+    assert set(stats.model_dump().values()) == {0}
+
+
+async def test_pages_of_tasks_go_on_where_they_ended(stage):
+    for n in range(5):
+        await stage.create(f"t{n}")
+    await stage.status("queued")
+
+    async def page(cursor):
+        return await stage.hands.ask(asked.ListTasks(limit=2, cursor=cursor))
+
+    await stage.taken(5)
+    seen, cursor = [], None
+    while True:
+        found = await page(cursor)
+        seen += [t.id for t in found.tasks]
+        cursor = found.cursor
+        if cursor is None:
+            break
+    assert seen == ["t4", "t3", "t2", "t1", "t0"]
