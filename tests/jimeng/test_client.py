@@ -168,6 +168,30 @@ async def test_history_asks_for_all_by_one_call(site, client, ok):
     assert nodes["a"].outcome.items[0].links[0].url == "http://127.0.0.1:1/a"
 
 
+@pytest.mark.parametrize("data", [None, [], "", 0])
+async def test_an_answer_without_history_does_not_mean_that_all_are_absent(
+    site, client, ok, data
+):
+    site.on(HISTORY, ok(data))
+    with pytest.raises(BadAnswer):
+        await client.history(["a"])
+
+
+async def test_success_in_an_http_error_is_no_good_answer(site, client, say):
+    site.on(HISTORY, say({"ret": "0", "data": {}}, status=502))
+    with pytest.raises(BadAnswer):
+        await client.history(["a"])
+    site.on(HISTORY, say({"ret": "0", "data": {}}))
+    assert await client.history(["a"]) == {}
+
+
+async def test_a_long_history_is_read_whole(site, client, ok):
+    ids = [f"{n:036}" for n in range(200)]
+    node = {"status": 20, "history_group_key": "long prompt " * 150}
+    site.on(HISTORY, ok(dict.fromkeys(ids, node)))
+    assert set(await client.history(ids)) == set(ids)
+
+
 async def test_history_of_nothing_asks_nothing(site, client):
     assert await client.history([]) == {}
     assert site.seen == []

@@ -164,6 +164,12 @@ def test_secrets_are_taken_out_of_what_is_kept():
     assert json.loads(caught.value.answer)["data"]["echo"] == "was ***"
 
 
+def test_a_hostile_answer_is_scrubbed_in_no_time():
+    with pytest.raises(Unknown) as caught:
+        read_submit(200, "\\" * 500_000)
+    assert len(caught.value.answer) == 65_536
+
+
 def test_what_is_kept_ends_at_sixty_four_kibibytes():
     with pytest.raises(Refused) as caught:
         read_submit(200, envelope("1019", None, "长" * 100_000))

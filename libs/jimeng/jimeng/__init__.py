@@ -1,7 +1,7 @@
 """A client for the Jimeng video site: sign, upload, submit, poll."""
 
 from jimeng.account import Account, Identity, Region, identity
-from jimeng.client import Credits, Jimeng, Live
+from jimeng.client import Jimeng
 from jimeng.draft import Submission, draft
 from jimeng.errors import (
     BadAnswer,
@@ -24,6 +24,7 @@ from jimeng.materials import FileKind, Uploaded
 from jimeng.models import DEFAULT_MODEL, MODELS, Model, References, find_model
 from jimeng.poll import Finished, Node, Outcome, Progress, Rejected, Running
 from jimeng.results import Item, Link
+from jimeng.standing import Credits, Live
 from jimeng.submit import Accepted, read_submit
 from jimeng.upstream import Upstream
 from jimeng.wire import transport

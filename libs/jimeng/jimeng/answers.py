@@ -8,12 +8,13 @@ answer before anything keeps it.
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jimeng.errors import UNKNOWN_EFFECT, BadAnswer, Refused, effect_of
 
 EXCERPT_CHARS = 500
+FIRST_HTTP_ERROR = 400
 KEPT_BYTES = 64 * 1024  # of an answer that is stored with the attempt
 
 _MASKED = (
@@ -23,18 +24,28 @@ _MASKED = (
 )
 _NAME = "|".join(map(re.escape, _MASKED.split()))
 # As a JSON member, also inside a JSON string, and as a cookie or query pair.
-_MEMBER = re.compile(rf'(\\*"(?:{_NAME})\\*"\s*:\s*\\*")[^"\\]+', re.IGNORECASE)
+_MEMBER = re.compile(rf'("(?:{_NAME})\\*"\s*:\s*\\*")[^"\\]+', re.IGNORECASE)
 _PAIR = re.compile(rf"\b((?:{_NAME})=)[^\s;&\"'<>\\]+", re.IGNORECASE)
 _MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A JSON object the site sent, and its text as it may be kept."""
+    """A JSON object the site sent."""
 
     status: int
     body: Mapping[str, Any]
-    kept: str
+    text: str = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False, default=())
+
+    @property
+    def kept(self) -> str:
+        """Its text as it may be stored."""
+        return kept(self.text, self.secrets)
+
+    def bad(self, why: str) -> BadAnswer:
+        """The error that says what is wrong with it."""
+        return _bad(self.status, self.text, self.secrets, why)
 
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
@@ -46,7 +57,8 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
 
 def kept(text: str, secrets: Iterable[str] = ()) -> str:
     """What of an answer is stored: without secrets, 64 KiB at most."""
-    return scrub(text, secrets).encode()[:KEPT_BYTES].decode(errors="ignore")
+    seen = text[: 4 * KEPT_BYTES]  # so that no secret is cut, and seen, at the end
+    return scrub(seen, secrets).encode()[:KEPT_BYTES].decode(errors="ignore")
 
 
 def read_answer(status: int, text: str, secrets: Iterable[str] = ()) -> Answer:
@@ -58,18 +70,23 @@ def read_answer(status: int, text: str, secrets: Iterable[str] = ()) -> Answer:
         raise _bad(status, text, secrets, "not JSON") from None
     if not isinstance(body, dict):
         raise _bad(status, text, secrets, "not an object")
-    return Answer(status=status, body=body, kept=kept(text, secrets))
+    return Answer(status=status, body=body, text=text, secrets=secrets)
 
 
 def expect_success(answer: Answer) -> Any:
-    """The `data` of a read; Refused when `ret` says no, BadAnswer without `ret`."""
+    """The `data` of a read; Refused when `ret` says no, BadAnswer without `ret`.
+
+    Success in an HTTP error is none: something between us and the site made it.
+    """
     ret = word(answer.body.get("ret"))
     if not ret:
-        raise BadAnswer(answer.status, answer.kept[:EXCERPT_CHARS], "no ret")
+        raise answer.bad("no ret")
     if ret != "0":
         code, text = failure(answer.body)
         effect = effect_of(code) or UNKNOWN_EFFECT
         raise Refused(code, text, effect, answer.kept)
+    if answer.status >= FIRST_HTTP_ERROR:
+        raise answer.bad("success in an HTTP error")
     return answer.body.get("data")
 
 
@@ -160,4 +177,4 @@ def sequence(value: Any) -> list[Any]:
 
 
 def _bad(status: int, text: str, secrets: tuple[str, ...], why: str) -> BadAnswer:
-    return BadAnswer(status, scrub(text, secrets)[:EXCERPT_CHARS], why)
+    return BadAnswer(status, kept(text, secrets)[:EXCERPT_CHARS], why)

@@ -1,10 +1,10 @@
 """The client of one account: everything that is asked of the site."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,19 +12,14 @@ import httpx
 
 from jimeng.account import Account
 from jimeng.answers import (
-    EXCERPT_CHARS,
     Answer,
     at,
     expect_success,
-    first_word,
     read_answer,
     sequence,
-    whole,
-    word,
 )
 from jimeng.draft import Submission
 from jimeng.errors import (
-    BadAnswer,
     JimengError,
     NoAnswer,
     Refused,
@@ -35,6 +30,7 @@ from jimeng.files import open_file
 from jimeng.materials import Uploaded
 from jimeng.poll import Node, read_history
 from jimeng.results import read_item
+from jimeng.standing import Credits, Live, read_credits, read_passport
 from jimeng.submit import Accepted, read_submit
 from jimeng.upload import Uploader, UploadToken
 from jimeng.upstream import (
@@ -48,31 +44,9 @@ from jimeng.upstream import (
 from jimeng.wire import Gate, Reply, Wire
 
 SUBMIT_SECONDS = 30.0
+_BIG_CHARS = 256 * 1024  # of JSON take some 5 ms to parse
 _HOME = "/ai-tool/home"
 _IMAGE_SCENE, _MEDIA_SCENE = 2, 1
-
-
-@dataclass(frozen=True, slots=True)
-class Credits:
-    """What an account can spend. Gifts are daily and end at local midnight."""
-
-    gift: int = 0
-    purchase: int = 0
-    vip: int = 0
-
-    @property
-    def total(self) -> int:
-        """All three together."""
-        return self.gift + self.purchase + self.vip
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """Whether a login is valid; `user_id` is the site's, where it tells it."""
-
-    alive: bool
-    user_id: str | None = None
-    text: str = ""
 
 
 class Jimeng:
@@ -108,12 +82,7 @@ class Jimeng:
     async def credits(self) -> Credits:
         """The account's credits. Ask seldom: hammering it provokes risk control."""
         answer = await self._read("/commerce/v1/benefits/user_credit", {}, query={})
-        data = expect_success(answer)
-        credit = at(data, "credit") or at(_inner(answer), "credit")
-        if credit is None:
-            raise BadAnswer(answer.status, answer.kept[:EXCERPT_CHARS], "no credit")
-        names = ("gift_credit", "purchase_credit", "vip_credit")
-        return Credits(*(whole(at(credit, name)) or 0 for name in names))
+        return read_credits(answer)
 
     async def live(self) -> Live:
         """Whether the login is valid: by passport in China, by credits elsewhere.
@@ -136,16 +105,7 @@ class Jimeng:
         path = "/passport/account/info/v2"
         query = {"account_sdk_source": "web"}
         answer = await self._read(path, None, query=query)
-        message = word(answer.body.get("message"))
-        data = answer.body.get("data")
-        user_id = word(at(data, "user_id"))
-        if message == "success" and user_id not in ("", "0"):
-            return Live(alive=True, user_id=user_id)
-        if message in ("success", "error"):
-            words = (at(data, "description"), at(data, "name"), "not logged in")
-            return Live(alive=False, text=first_word(words))
-        expect_success(answer)  # some failures come in the other envelope
-        raise BadAnswer(answer.status, answer.kept[:EXCERPT_CHARS], "no message")
+        return read_passport(answer)
 
     async def upload_image(
         self, source: Path | str | bytes, *, name: str = ""
@@ -229,8 +189,11 @@ class Jimeng:
             return {}
         path = "/mweb/v1/get_history_by_ids"
         answer = await self._read(path, {"submit_ids": ids}, {"x-platform": "pc"})
+        data = expect_success(answer)
+        if not isinstance(data, dict):  # or all would seem to be absent
+            raise answer.bad("no history")
         return read_history(
-            expect_success(answer),
+            data,
             ids,
             take=self.upstream.link,
             secrets=self.account.secrets(),
@@ -291,7 +254,10 @@ class Jimeng:
             headers=self._headers(path, _HOME) | dict(headers or {}),
             content=b"" if body is None else json.dumps(body).encode(),
         )
-        return read_answer(reply.status, reply.text, self.account.secrets())
+        arguments = (reply.status, reply.text, self.account.secrets())
+        if len(reply.text) > _BIG_CHARS:
+            return await asyncio.to_thread(read_answer, *arguments)
+        return read_answer(*arguments)
 
     def _headers(self, path: str, referer: str) -> dict[str, str]:
         return common_headers(
@@ -301,11 +267,3 @@ class Jimeng:
             referer=referer,
             device_time=int(self._clock()),
         )
-
-
-def _inner(answer: Answer) -> Any:
-    """Commerce repeats its data as a JSON string."""
-    try:
-        return json.loads(word(answer.body.get("response")))
-    except ValueError:
-        return None

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from jimeng.account import Account
 from jimeng.answers import (
-    EXCERPT_CHARS,
+    FIRST_HTTP_ERROR,
     Answer,
     at,
     kept,
@@ -34,7 +34,6 @@ from jimeng.wire import Reply, Wire
 
 UPLOADED = 2000  # `code` of a taken file, `UriStatus` of a committed one
 _FIRST_SERVER_ERROR = 500
-_FIRST_ERROR = 400
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 
 
@@ -54,7 +53,7 @@ class UploadToken:
         names = ("access_key_id", "secret_access_key", "session_token")
         access_key, secret_key, session_token = (word(at(data, n)) for n in names)
         if not (access_key and secret_key and session_token):
-            raise BadAnswer(answer.status, answer.kept[:EXCERPT_CHARS], "no keys")
+            raise answer.bad("no keys")
         return cls(
             access_key=access_key,
             secret_key=secret_key,
@@ -160,7 +159,7 @@ class Uploader:
         )
         answer = self._parse(file, query["Action"], reply)
         error = at(answer.body, "ResponseMetadata", "Error")
-        if error or reply.status >= _FIRST_ERROR:
+        if error or reply.status >= FIRST_HTTP_ERROR:
             why = f"{query['Action']}: {word(at(error, 'Code')) or reply.status}"
             raise self._failed(file, why, reply)
         return answer.body.get("Result")
