@@ -1,10 +1,11 @@
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from jimeng import Account, Jimeng, Unreachable, Upstream, transport
+from jimeng import Account, Jimeng, Unreachable, Upstream, draft, fit, transport
 
 SESSION = "0123456789abcdef0123456789abcdef"
 CREDITS = "/commerce/v1/benefits/user_credit"
@@ -150,3 +151,21 @@ async def test_a_dead_proxy_leaves_nothing_sent_and_is_not_named(unused):
         with pytest.raises(Unreachable) as caught:
             await client.credits()
     assert unused.removeprefix("http://") not in str(caught.value)
+
+
+async def test_a_tunnel_that_is_refused_is_not_yet_the_request(site):
+    asked = []
+    account = through(site)
+    submission = draft(
+        fit(prompt="a cat"),
+        [],
+        submit_id="s1",
+        account=account,
+        now=datetime.now(UTC),
+        ids=lambda: "id",
+    )
+    async with Jimeng(account, Upstream("https://site.invalid")) as client:
+        with pytest.raises(Unreachable):
+            await client.submit(submission, gate=lambda: asked.append(1))
+    assert [seen.method for seen in site.seen] == ["CONNECT"]
+    assert asked == []
