@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from simulator import (
     call,
@@ -41,11 +42,23 @@ def create_app(settings: Settings, state: World | None = None) -> Starlette:
         await world.studio.close()
         world.close()
 
-    return Starlette(
-        routes=[*_site(world), *control.routes(world)],
-        middleware=[Middleware(Gate, world=world)],
-        lifespan=lifespan,
-    )
+    routes = [*_site(world), *control.routes(world)]
+    return Site(world, routes=routes, lifespan=lifespan)
+
+
+class Site(Starlette):
+    """The application with its gate before everything, Starlette's own layers too.
+
+    A fault cuts the connection by the server's own `send`, which those layers wrap.
+    """
+
+    def __init__(self, world: World, **options: Any) -> None:
+        super().__init__(**options)
+        self._gate = Gate(super().__call__, world)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or run the lifespan."""
+        await self._gate(scope, receive, send)
 
 
 def _site(world: World) -> list[Route]:

@@ -8,7 +8,7 @@ from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from simulator.records import Order
 
@@ -89,7 +89,7 @@ def _facts(order: Order) -> str:
 def _prompt(draw: ImageDraw.ImageDraw, order: Order, unit: float) -> None:
     size = round(44 * unit)
     top, margin = round(120 * unit), round(36 * unit)
-    room = 6 if order.references else 9
+    room = 5 if order.references else 9
     lines = wrap(order.prompt, size, order.width - 2 * margin)[:room]
     for row, line in enumerate(lines):
         write(draw, (margin, top + row * size * 1.3), line, size)
@@ -102,8 +102,8 @@ def _materials(
     if not references:
         return
     margin, gap = round(36 * unit), round(12 * unit)
-    side = min(round(150 * unit), (order.width - 2 * margin) // len(references) - gap)
-    top = order.height - round(250 * unit)
+    side = min(round(210 * unit), (order.width - 2 * margin) // len(references) - gap)
+    top = order.height - round(310 * unit)
     for index, path in enumerate(references):
         place = (margin + index * (side + gap), top)
         _thumbnail(picture, path, place, side)
@@ -120,9 +120,7 @@ def _thumbnail(
         ImageDraw.Draw(picture).rectangle(box, outline=_ACCENT, width=3)
         return
     with Image.open(path) as image:
-        small = image.convert("RGB")
-        small.thumbnail((side, side))
-        picture.paste(small, place)
+        picture.paste(ImageOps.contain(image.convert("RGB"), (side, side)), place)
 
 
 def _runs(text: str) -> list[tuple[str, bool]]:

@@ -44,6 +44,7 @@ _PREFIXES = {
     "/vlabstatic.com/": "sdk",
 }
 _SUBMIT_ID = re.compile(r'"submit_id"\s*:\s*"([^"]+)"')
+_CUTTING = {"reset", "hang", "lose_response", "late_effect"}
 _PAGES = {
     "html_502": (502, "<html><body><h1>502 Bad Gateway</h1></body></html>"),
     "html_404": (404, "<html><body><h1>404 Not Found</h1></body></html>"),
@@ -62,7 +63,7 @@ def kind_of(path: str, query: str) -> str:
 
 
 class Gate:
-    """ASGI middleware. It must be outermost: faults need the server's own `send`."""
+    """An ASGI layer. It must be outermost: faults need the server's own `send`."""
 
     def __init__(self, app: ASGIApp, world: World) -> None:
         self._app = app
@@ -94,9 +95,13 @@ class Gate:
         source = _replay(body, receive) if note.kind == "submit" else receive
         if fault is None:
             await self._app(scope, source, send)
+            return
+        note.fault, scope["fault"] = fault.fault, fault
+        if fault.fault in _CUTTING:
+            await self._cut(fault, scope, source)
+            await _reset(receive, send)
         else:
-            note.fault = fault.fault
-            await self._apply(fault, scope, source, send)
+            await self._spoil(fault, scope, source, send)
 
     def _asked_for(self, body: bytes) -> Fault | None:
         """The fault its own prompt asks for, once per `submit_id`."""
@@ -106,40 +111,34 @@ class Gate:
         key = found[1] if found else ""
         return fault if fault and self._world.store.add("struck", key) else None
 
-    async def _apply(
+    async def _cut(self, fault: Fault, scope: Scope, receive: Receive) -> None:
+        """What happens before the connection ends without an answer."""
+        match fault.fault:
+            case "hang":
+                await asyncio.sleep(fault.seconds)
+            case "lose_response":
+                await self._app(scope, receive, _nowhere)
+            case "late_effect":
+                self._later(fault, scope, receive)
+
+    async def _spoil(
         self, fault: Fault, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        scope["fault"] = fault
+        """An answer comes, but another, a late or a broken one; or a handler's turn."""
         match fault.fault:
             case "html_502" | "html_404":
                 await _html(send, *_PAGES[fault.fault])
-            case "reset":
-                await _reset(receive, send)
-            case "hang" | "slow":
-                await asyncio.sleep(fault.seconds)
-                await self._hung(fault, scope, receive, send)
+                return
             case "ret":
                 await _refuse(send, RefusedError(fault.ret, fault.errmsg))
+                return
+            case "slow":
+                await asyncio.sleep(fault.seconds)
             case "truncated":
-                await self._app(scope, receive, _Half(send))
+                send = _Half(send)
             case "corrupt":
-                await self._app(scope, receive, _Corrupt(send))
-            case "lose_response":
-                await self._app(scope, receive, _nowhere)
-                await _reset(receive, send)
-            case "late_effect":
-                self._later(fault, scope, receive)
-                await _reset(receive, send)
-            case _:
-                await self._app(scope, receive, send)
-
-    async def _hung(
-        self, fault: Fault, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        if fault.fault == "slow":
-            await self._app(scope, receive, send)
-        else:
-            await _reset(receive, send)
+                send = _Corrupt(send)
+        await self._app(scope, receive, send)
 
     def _later(self, fault: Fault, scope: Scope, receive: Receive) -> None:
         async def effect() -> None:
