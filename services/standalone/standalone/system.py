@@ -138,13 +138,13 @@ def _factories() -> dict[str, Factory]:
     import downloader.settings
     import log_streamer.app
     import log_streamer.settings
-    import poller.app
-    import poller.settings
     import uploader.app
     import uploader.settings
 
     import gateway_http.app
     import gateway_http.settings
+    import poller.app
+    import poller.settings
     import scheduler.app
     import scheduler.settings
     import signer.app

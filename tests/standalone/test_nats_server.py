@@ -1,0 +1,145 @@
+"""The embedded nats-server: ours alone, durable, restarted, and given up in time."""
+
+import asyncio
+import json
+import os
+import signal
+import stat
+
+import nats
+import pytest
+from nats.errors import TimeoutError as NatsTimeoutError
+
+from runtime.settings import SettingsError
+from standalone.nats_server import MOST_DEATHS, NatsServer, find_binary
+from standalone.rights import SERVICES, USERS
+
+
+@pytest.fixture
+async def server(tmp_path):
+    fatal = asyncio.Queue()
+    async with NatsServer(tmp_path, fatal.put_nowait) as server:
+        server.fatal = fatal
+        yield server
+
+
+async def connect(server, user, password=None):
+    errors = asyncio.Queue()
+
+    async def note(error):
+        await errors.put(str(error))
+
+    client = await nats.connect(
+        server.url,
+        user=user,
+        password=password or server.passwords[user],
+        inbox_prefix=f"_INBOX_{user}".encode() if user in SERVICES else b"_INBOX",
+        error_cb=note,
+        max_reconnect_attempts=1,
+    )
+    client.complaints = errors
+    return client
+
+
+async def test_streams_are_made_and_are_the_same_after_a_restart(server):
+    assert await server.provision()
+    assert await server.provision() == []
+
+
+async def test_strangers_are_refused(server):
+    async def quiet(_):
+        pass
+
+    for login in ({}, {"user": "admin", "password": "guess"}):
+        with pytest.raises(nats.errors.Error):
+            await nats.connect(
+                server.url, allow_reconnect=False, error_cb=quiet, **login
+            )
+
+
+async def test_passwords_are_kept_and_read_by_us_only(tmp_path):
+    fatal = []
+    async with NatsServer(tmp_path, fatal.append) as first:
+        passwords = first.passwords
+    async with NatsServer(tmp_path, fatal.append) as second:
+        assert second.passwords == passwords
+    for name in ("users.json", "nats.conf"):
+        mode = (tmp_path / "nats" / name).stat().st_mode
+        assert stat.S_IMODE(mode) == 0o600
+    assert set(json.loads((tmp_path / "nats" / "users.json").read_text())) == set(USERS)
+
+
+async def test_it_acknowledges_only_what_is_on_disk(server, tmp_path):
+    assert "sync_interval: always" in (tmp_path / "nats" / "nats.conf").read_text()
+    assert "listen: 127.0.0.1:" in (tmp_path / "nats" / "nats.conf").read_text()
+
+
+async def test_a_dead_server_is_restarted_on_its_port_and_store(server):
+    await server.provision()
+    client = await connect(server, "admin")
+    back = asyncio.Event()
+
+    async def reconnected():
+        back.set()
+
+    client._reconnected_cb = reconnected
+    await client.jetstream().publish("evt.sys.test", b"kept")
+    os.kill(server._child.pid, signal.SIGKILL)
+    async with asyncio.timeout(10):
+        await back.wait()
+    kept = await client.jetstream().get_last_msg("EVT", "evt.sys.test")
+    assert kept.data == b"kept"
+    await client.close()
+
+
+async def test_it_is_given_up_after_dying_too_often(server, until):
+    for _ in range(MOST_DEATHS):
+        pid = server._child.pid
+        os.kill(pid, signal.SIGKILL)
+        await until(
+            lambda pid=pid: server._child.pid != pid or not server.fatal.empty()
+        )
+    async with asyncio.timeout(10):
+        assert "died 3 times within a minute" in await server.fatal.get()
+
+
+def test_a_missing_binary_is_said_in_one_line(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SettingsError, match="NATS_SERVER_BIN"):
+        find_binary("/no/such/nats-server")
+
+
+FORBIDDEN = {
+    "uploader": ("cmd.signer.page.t-1", "evt.task.t.signer.submitted", "dlq.signer.x"),
+    "signer": ("cmd.signer.page.t-1", "evt.task.t.scheduler.succeeded", "$KV.follow.a"),
+    "poller": ("evt.task.t.downloader.stored", "$JS.API.STREAM.DELETE.CMD"),
+    "downloader": ("cmd.scheduler.create.t", "evt.session.s.poller.checked"),
+    "log-streamer": ("evt.task.t.scheduler.failed", "cmd.poller.poll.s"),
+    "gateway-http": ("cmd.signer.page.t-1", "evt.task.t.scheduler.succeeded"),
+    "scheduler": ("evt.task.t.signer.submitted", "$JS.API.STREAM.PURGE.EVT"),
+    "viewer": ("cmd.scheduler.create.t", "evt.sys.x", "$JS.API.CONSUMER.CREATE.CMD"),
+}
+
+
+@pytest.mark.parametrize("user", FORBIDDEN)
+async def test_no_service_may_speak_for_another(server, user):
+    await server.provision()
+    client = await connect(server, user)
+    for subject in FORBIDDEN[user]:
+        with pytest.raises((NatsTimeoutError, nats.errors.Error)):
+            await client.request(subject, b"{}", timeout=0.3)
+        async with asyncio.timeout(2):
+            complaint = await client.complaints.get()
+        assert "permissions violation" in complaint
+    await client.close()
+
+
+async def test_the_viewer_reads_the_log_and_takes_no_command(server):
+    await server.provision()
+    admin = await connect(server, "admin")
+    await admin.jetstream().publish("evt.task.t.scheduler.queued", b"{}")
+    viewer = await connect(server, "viewer")
+    events = await viewer.jetstream().subscribe("evt.task.t.>", ordered_consumer=True)
+    assert (await events.next_msg(timeout=2)).data == b"{}"
+    await admin.close()
+    await viewer.close()
