@@ -1,1 +1,28 @@
 """The typed Python client of the gateway's HTTP API."""
+
+from jimeng_client.client import Client
+from jimeng_client.errors import FieldError, GatewayError
+from jimeng_client.models import (
+    Cancelled,
+    Checked,
+    Credits,
+    File,
+    Result,
+    Session,
+    Task,
+    TaskPage,
+)
+
+__all__ = [
+    "Cancelled",
+    "Checked",
+    "Client",
+    "Credits",
+    "FieldError",
+    "File",
+    "GatewayError",
+    "Result",
+    "Session",
+    "Task",
+    "TaskPage",
+]

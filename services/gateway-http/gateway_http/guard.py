@@ -37,7 +37,7 @@ class OwnHosts:
     def has_origin(self, origin: str) -> bool:
         """Tell whether an Origin header is one of ours; `null` never is."""
         parts = urlsplit(origin.lower())
-        if parts.netloc == self._public.netloc.lower():
+        if parts.netloc and parts.netloc == self._public.netloc.lower():
             return parts.scheme == self._public.scheme
         return parts.scheme == "http" and parts.netloc in self._hosts()
 
@@ -58,7 +58,7 @@ class Guard:
         self._own = own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, log it, and end a failure with a problem."""
+        """Serve one request and log it."""
         if scope["type"] != "http":
             return
         request_id = scope["request_id"] = str(uuid_utils.uuid7())
@@ -69,15 +69,15 @@ class Guard:
                 line.status = message["status"]
                 _add_headers(message, scope["path"], request_id)
             await send(message)
+            line.whole = _is_last(message)
 
         with service_scope(self._service):
             try:
                 await self._serve(scope, receive, send_safely)
             except Exception:
                 log.exception("a request failed", extra={"request_id": request_id})
-                if line.status is not None:  # half an answer cannot be taken back
+                if not line.whole:  # half an answer can only be cut
                     raise
-                await _internal(request_id)(scope, receive, send_safely)
             finally:
                 line.write()
 
@@ -106,6 +106,7 @@ class _AccessLine:
 
     def __init__(self, scope: Scope, request_id: str) -> None:
         self.status: int | None = None
+        self.whole = False
         self._scope = scope
         self._request_id = request_id
         self._began = time.monotonic()
@@ -141,8 +142,6 @@ def _add_headers(message: MutableMapping[str, Any], path: str, request_id: str) 
     )
 
 
-def _internal(request_id: str) -> ASGIApp:
-    problem = Problem(
-        500, "internal", f"a defect of the gateway; its log names {request_id}"
-    )
-    return problem_response(problem, request_id)
+def _is_last(message: Message) -> bool:
+    body = message["type"] == "http.response.body"
+    return body and not message.get("more_body", False)

@@ -29,7 +29,6 @@ LONGEST_TEXT = 256 * 1024  # the longest prompt, four bytes a character, with ro
 MOST_FILES = max(model.omni.total for model in MODELS.values() if model.omni)
 IDLE_SECONDS = 30.0
 LONGEST_NAME = 200
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass
@@ -172,7 +171,7 @@ def _checked(read: Callable[[], Wish]) -> Wish:
 def _name(filename: str) -> str:
     """Return what a file is called: no folders, nothing a terminal would obey."""
     last = re.split(r"[/\\]", filename)[-1]
-    return _UNPRINTABLE.sub("", last).strip()[:LONGEST_NAME]
+    return "".join(filter(str.isprintable, last)).strip()[:LONGEST_NAME]
 
 
 async def _one(content: bytes) -> AsyncIterator[bytes]:

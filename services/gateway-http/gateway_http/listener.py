@@ -76,6 +76,7 @@ class Serving:
                 ws="none",
                 lifespan="off",
                 log_config=None,
+                log_level="warning",
                 access_log=False,  # our own line says it, without the query
                 server_header=False,
                 proxy_headers=False,

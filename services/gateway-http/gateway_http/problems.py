@@ -4,7 +4,7 @@
 `errors` names each field that is wrong. Values the caller sent are not repeated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -48,6 +48,7 @@ class Problem(Exception):  # noqa: N818 - an answer, raised where it is decided
         detail: str,
         *,
         errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
         **more: Any,
     ) -> None:
         super().__init__(detail)
@@ -55,6 +56,7 @@ class Problem(Exception):  # noqa: N818 - an answer, raised where it is decided
         self.kind = kind
         self.detail = detail
         self.errors = errors
+        self.headers = headers or {}
         self.more = more
 
 
@@ -103,7 +105,7 @@ def problem_response(problem: Problem, request_id: str) -> Response:
         **problem.more,
     }
     later = problem.status == HTTPStatus.SERVICE_UNAVAILABLE
-    headers = {"Retry-After": "5"} if later else None
+    headers = {"Retry-After": "5", **problem.headers} if later else problem.headers
     return JSONResponse(body, problem.status, headers, MEDIA_TYPE)
 
 
@@ -124,7 +126,12 @@ def register(web: FastAPI) -> None:
 
     @web.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        return answer(request, _from_http(error), error.headers)
+        return answer(request, _from_http(error))
+
+    @web.exception_handler(Exception)
+    async def _defect(request: Request, _: Exception) -> Response:
+        text = "a defect of the gateway: its log has more under this request_id"
+        return answer(request, Problem(500, "internal", text))
 
 
 def from_validation(found: Sequence[Any]) -> Problem:
@@ -153,11 +160,9 @@ def _message(error: Any) -> str:
 
 def _from_http(error: HTTPException) -> Problem:
     kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    return Problem(error.status_code, kind, str(error.detail))
+    return Problem(error.status_code, kind, str(error.detail), headers=error.headers)
 
 
-def answer(request: Request, problem: Problem, headers: Any = None) -> Response:
+def answer(request: Request, problem: Problem) -> Response:
     """Answer a request with a problem."""
-    response = problem_response(problem, request.scope.get("request_id", ""))
-    response.headers.update(headers or {})
-    return response
+    return problem_response(problem, request.scope.get("request_id", ""))

@@ -78,7 +78,8 @@ async def _must_exist(parts: Parts, result: ResultRef) -> None:
 
 def _unsatisfiable(size: int) -> Problem:
     text = f"the file has {size} bytes"
-    return Problem(416, "range_not_satisfiable", text, size=size)
+    headers = {"Content-Range": f"bytes */{size}"}
+    return Problem(416, "range_not_satisfiable", text, headers=headers)
 
 
 def _headers(task: Task, result: ResultRef, etag: str) -> dict[str, str]:

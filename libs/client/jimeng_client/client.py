@@ -1,0 +1,181 @@
+"""The client: tasks and sessions of a gateway, as plain calls."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from jimeng_client.downloads import save
+from jimeng_client.errors import GatewayError
+from jimeng_client.models import Cancelled, Checked, Session, Task, TaskPage
+from jimeng_client.transport import checked, connect, told
+
+DEFAULT_URL = "http://127.0.0.1:5100"
+FIRST_PAUSE = 0.3
+LONGEST_PAUSE = 2.0
+GROWTH = 1.3
+PATIENCE = 120.0  # how long following outlives a gateway that restarts
+
+
+class Client:
+    """A connection to one gateway. Every method raises GatewayError.
+
+    Usable as a context manager, which closes it.
+    """
+
+    def __init__(self, url: str = DEFAULT_URL, api_key: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._http = connect(self.url, api_key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    # tasks
+
+    def create(
+        self, prompt: str, *, files: Sequence[str | Path] = (), **wish: Any
+    ) -> Task:
+        """Ask for a video; it is accepted when this returns.
+
+        `wish` takes model, duration, ratio, resolution, function_mode, priority and
+        metadata. Files are streamed from where they lie. Raises OSError for a file
+        that cannot be read.
+        """
+        given = {"prompt": prompt, **{k: v for k, v in wish.items() if v is not None}}
+        if not files:
+            return Task.model_validate(self._ask("POST", "tasks", json=given)["task"])
+        with ExitStack() as opened:
+            parts = [
+                ("files", (Path(f).name, opened.enter_context(Path(f).open("rb"))))
+                for f in files
+            ]
+            answer = self._ask("POST", "tasks", data=_form(given), files=parts)
+        return Task.model_validate(answer["task"])
+
+    def get(self, task_id: str) -> Task:
+        """Read one task."""
+        return Task.model_validate(self._ask("GET", f"tasks/{task_id}")["task"])
+
+    def list(
+        self, *, status: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> TaskPage:
+        """List tasks, the newest first."""
+        wanted = {"status": status, "limit": limit, "cursor": cursor}
+        query = {name: value for name, value in wanted.items() if value is not None}
+        return TaskPage.model_validate(self._ask("GET", "tasks", params=query))
+
+    def cancel(self, task_id: str) -> Cancelled:
+        """Stop a task."""
+        return Cancelled.model_validate(self._ask("POST", f"tasks/{task_id}/cancel"))
+
+    def follow(self, task_id: str) -> Iterator[Task]:
+        """Give a task now and at each change, up to its end.
+
+        A gateway that restarts meanwhile is waited for.
+        """
+        task = self.get(task_id)
+        yield task
+        pause = FIRST_PAUSE
+        while not task.ended:
+            time.sleep(pause)
+            pause = min(LONGEST_PAUSE, pause * GROWTH)
+            found = self._get_patiently(task_id)
+            if found != task:
+                task, pause = found, FIRST_PAUSE
+                yield task
+
+    def download(self, task: Task | str, path: str | Path, index: int = 0) -> Path:
+        """Save what a task made, whole and verified or not at all."""
+        found = self.get(task) if isinstance(task, str) else task
+        result = next((r for r in found.results if r.index == index), None)
+        if result is None:
+            text = f"task {found.id} is {found.status} and has no result {index}"
+            raise GatewayError(409, "not_succeeded", text)
+        query = {"index": index} if index else {}
+        place = f"/api/v1/tasks/{found.id}/video"
+        with (
+            told(self.url),
+            self._http.stream("GET", place, params=query) as answer,
+        ):
+            return save(checked(answer), Path(path), result)
+
+    # sessions
+
+    def sessions_list(self) -> tuple[Session, ...]:
+        """List the accounts of the pool."""
+        found = self._ask("GET", "sessions")["sessions"]
+        return tuple(Session.model_validate(each) for each in found)
+
+    def sessions_add(
+        self, credential: str, *, label: str = "", max_active: int | None = None
+    ) -> Checked:
+        """Add an account, `[proxy@][us-|hk-|jp-|sg-]<sessionid>`, and check it."""
+        body: dict[str, Any] = {"session_id": credential, "label": label}
+        if max_active is not None:
+            body["max_active"] = max_active
+        return Checked.model_validate(self._ask("POST", "sessions", json=body))
+
+    def sessions_remove(self, session_id: str) -> None:
+        """Take an account out of the pool."""
+        self._ask("DELETE", f"sessions/{session_id}")
+
+    def sessions_enable(self, session_id: str, *, enabled: bool = True) -> Session:
+        """Let an account take tasks, or no longer."""
+        body = {"enabled": enabled}
+        found = self._ask("PATCH", f"sessions/{session_id}", json=body)
+        return Session.model_validate(found["session"])
+
+    def sessions_test(self, session_id: str) -> Checked:
+        """Check an account now."""
+        return Checked.model_validate(self._ask("POST", f"sessions/{session_id}/test"))
+
+    def _get_patiently(self, task_id: str) -> Task:
+        limit = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.get(task_id)
+            except GatewayError as error:
+                if not error.temporary or time.monotonic() > limit:
+                    raise
+            time.sleep(LONGEST_PAUSE)
+
+    def _ask(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+        with told(self.url):
+            answer = self._http.request(method, f"/api/v1/{path}", **content)
+        return _object(checked(answer))
+
+
+def _object(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        text = "not a gateway's answer: is the URL right?"
+        raise GatewayError(answer.status_code, "not_a_gateway", text)
+    return found
+
+
+def _form(wish: Mapping[str, Any]) -> dict[str, str]:
+    """Write a wish as the texts of a form."""
+    return {
+        name: json.dumps(value) if isinstance(value, Mapping) else str(value)
+        for name, value in wish.items()
+    }

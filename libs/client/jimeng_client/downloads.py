@@ -1,0 +1,26 @@
+"""Saving a result: under its name only once it is whole."""
+
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+
+from jimeng_client.errors import GatewayError
+from jimeng_client.models import Result
+
+
+def save(answer: httpx.Response, path: Path, result: Result) -> Path:
+    """Write a result beside its place, verify it, move it there."""
+    part = path.with_name(path.name + ".part")
+    digest = sha256()
+    try:
+        with part.open("wb") as file:
+            for chunk in answer.iter_bytes():
+                file.write(chunk)
+                digest.update(chunk)
+        if digest.hexdigest() != result.sha256:
+            text = "what arrived is not what the gateway stored: try again"
+            raise GatewayError(0, "damaged", text)
+        return part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

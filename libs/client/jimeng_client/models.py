@@ -1,0 +1,126 @@
+"""What the gateway answers. Fields it learns later are kept, and ignored."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class Model(BaseModel):
+    """A frozen part of an answer."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class File(Model):
+    """A reference file as the gateway took it in."""
+
+    name: str
+    kind: str
+    mime: str
+    size: int
+
+
+class Result(Model):
+    """A stored result."""
+
+    index: int
+    url: str
+    mime: str
+    size: int
+    sha256: str
+
+
+class Task(Model):
+    """One task."""
+
+    id: str
+    status: str
+    stage: str | None = None
+    model: str
+    prompt: str
+    duration: int
+    ratio: str
+    resolution: str | None = None
+    priority: int = 5
+    metadata: dict[str, str] = {}
+    revision: int = 0
+    session_pool_id: str | None = None
+    history_record_id: str | None = None
+    queue_position: int | None = None
+    queue_total: int | None = None
+    queue_eta: str | None = None
+    queue_eta_seconds: int | None = None
+    queue_ahead: int | None = None
+    video_url: str | None = None
+    files: tuple[File, ...] = ()
+    results: tuple[Result, ...] = ()
+    error_code: str | None = None
+    error_kind: str | None = None
+    error_message: str | None = None
+    upstream_charged: bool | None = None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more will happen to it."""
+        return self.status in ENDED
+
+
+class TaskPage(Model):
+    """Some tasks, the newest first; `next_cursor` goes on where they end."""
+
+    tasks: tuple[Task, ...]
+    next_cursor: str | None = None
+
+
+class Cancelled(Model):
+    """A cancelled task, and whether the site charges for it nevertheless."""
+
+    task: Task
+    upstream_charged: bool | Literal["unknown"]
+
+
+class Credits(Model):
+    """What an account may still spend."""
+
+    gift: int = 0
+    purchase: int = 0
+    vip: int = 0
+    total: int = 0
+
+
+class Session(Model):
+    """One account of the pool; its credential only masked."""
+
+    id: str
+    label: str = ""
+    session_id: str
+    enabled: bool
+    healthy: bool
+    state: str
+    reason: str | None = None
+    until: datetime | None = None
+    region: str = ""
+    active_tasks: int = 0
+    max_active: int = 0
+    total_tasks: int = 0
+    success_count: int = 0
+    fail_count: int = 0
+    credits: Credits | None = None
+    last_used_at: datetime | None = None
+    last_error: str | None = None
+
+
+class Checked(Model):
+    """A session and what its check found; `outcome` None: the check still runs."""
+
+    ok: bool
+    message: str
+    outcome: str | None = None
+    session: Session

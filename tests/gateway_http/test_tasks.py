@@ -1,0 +1,317 @@
+"""Create, read, list, cancel: their shapes, and a create before it is known."""
+
+import asyncio
+import base64
+from datetime import datetime, timedelta
+
+import pytest
+
+from contracts.message import now
+from contracts.requests import ListTasks
+from gateway_http.parts import Patience
+from gateway_http.views import duration_text
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGA"
+    "hKmMIQAAAABJRU5ErkJggg=="
+)
+SEED_FIELDS = {
+    "id": str,
+    "status": str,
+    "model": str,
+    "prompt": str,
+    "duration": int,
+    "ratio": str,
+    "session_pool_id": str,
+    "history_record_id": str,
+    "queue_position": int,
+    "queue_total": int,
+    "queue_eta": str,
+    "video_url": str,
+    "error_message": str,
+    "error_kind": str,
+    "created_at": str,
+    "updated_at": str,
+    "started_at": str,
+    "finished_at": str,
+}
+
+
+async def create(gateway, **fields):
+    answer = await gateway.http.post(
+        "/api/v1/tasks", json={"prompt": "a fox in the snow", **fields}
+    )
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def test_a_create_answers_201_with_the_earlier_defaults(
+    gateway, scheduler, until
+):
+    body = await create(gateway)
+
+    task = body["task"]
+    assert body["task_id"] == task["id"]
+    assert (task["duration"], task["ratio"]) == (4, "9:16")
+    assert task["model"] == "jimeng-video-seedance-2.0"
+    assert (task["status"], task["stage"]) == ("queued", "waiting")
+    assert task["video_url"] is None
+    await until(lambda: scheduler.created)
+    assert scheduler.created[0].job.resolution == "720p"
+
+
+async def test_a_task_has_the_earlier_18_fields_with_their_types(
+    gateway, scheduler, until
+):
+    task = (await create(gateway))["task_id"]
+    await until(lambda: scheduler.tasks)
+    result = gateway.store(f"{task}/result-0.mp4", b"film")
+    scheduler.change(
+        task,
+        status="succeeded",
+        session="s1",
+        upstream_id="u1",
+        queue_position=3,
+        queue_total=9,
+        queue_eta_seconds=200,
+        error_message="none really",
+        error_kind="unknown",
+        results=(result,),
+        started_at=now(),
+        finished_at=now(),
+    )
+
+    found = (await gateway.http.get(f"/api/v1/tasks/{task}")).json()["task"]
+
+    assert list(found)[:18] == list(SEED_FIELDS)
+    assert {name: type(found[name]) for name in SEED_FIELDS} == SEED_FIELDS
+    assert found["video_url"] == f"{gateway.url}/api/v1/tasks/{task}/video"
+    assert (found["queue_eta"], found["queue_eta_seconds"]) == ("3m20s", 200)
+    moment = datetime.fromisoformat(found["created_at"])
+    assert moment.utcoffset() == timedelta(0)
+    assert found["created_at"].endswith("Z")
+    assert "key" not in found["results"][0]
+
+
+async def test_defaults_are_fitted_to_the_model_and_choices_never_changed(gateway):
+    fitted = await create(gateway, model="jimeng-video-3.0-pro")
+    refused = await gateway.http.post(
+        "/api/v1/tasks",
+        json={"prompt": "x", "model": "jimeng-video-3.0-pro", "duration": 4},
+    )
+
+    assert fitted["task"]["duration"] == 5
+    assert fitted["task"]["resolution"] == "1080p"
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "duration"
+
+
+async def test_files_come_as_json_and_as_a_form(gateway, scheduler, until):
+    inline = {
+        "data": "data:image/png;base64," + base64.b64encode(PNG).decode(),
+        "filename": "../../etc/fox\n.png",
+        "mime_type": "image/png",
+    }
+    first = await create(gateway, prompt="@1 runs", files=[inline])
+    answer = await gateway.http.post(
+        "/api/v1/tasks",
+        data={"prompt": "@1 meets @2", "metadata": '{"shot": "12"}', "priority": "7"},
+        files=[("files", ("a.png", PNG)), ("files", ("b.png", PNG))],
+    )
+
+    assert answer.status_code == 201, answer.text
+    second = answer.json()
+    assert [f["name"] for f in first["task"]["files"]] == ["fox.png"]
+    assert [f["name"] for f in second["task"]["files"]] == ["a.png", "b.png"]
+    assert second["task"]["metadata"] == {"shot": "12"}
+    assert second["task"]["priority"] == 7
+    await until(lambda: len(scheduler.created) == 2)
+    job = next(c.job for c in scheduler.created if c.task == second["task_id"])
+    assert [(f.kind, f.mime, f.size, f.width) for f in job.files] == [
+        ("image", "image/png", len(PNG), 1)
+    ] * 2
+    assert gateway.files() == sorted(
+        f.key for c in scheduler.created for f in c.job.files
+    )
+
+
+async def test_a_create_that_still_waits_is_shown_as_queued(
+    nats, make_bus, run_gateway, all_beat
+):
+    await nats.provision()
+    await all_beat()
+    async with run_gateway() as gateway:
+        task = (await create(gateway, metadata={"a": "b"}))["task_id"]
+
+        # No scheduler runs at all: what waits is known nevertheless.
+        found = await gateway.http.get(f"/api/v1/tasks/{task}")
+
+        assert found.status_code == 200
+        assert found.json()["task"]["status"] == "queued"
+        assert found.json()["task"]["metadata"] == {"a": "b"}
+
+
+async def test_a_read_between_both_places_asks_the_scheduler_again(
+    gateway, scheduler, until
+):
+    task = (await create(gateway))["task_id"]
+    await until(lambda: scheduler.tasks)
+    scheduler.hide_once.add(task)  # taken in between the first question and CMD's no
+
+    found = await gateway.http.get(f"/api/v1/tasks/{task}")
+
+    assert found.status_code == 200
+    assert len([r for r in scheduler.asked if r.task == task]) == 2
+
+
+@pytest.mark.parametrize("path", ["", "/video"])
+async def test_an_unknown_task_is_404_only_by_the_scheduler_s_own_no(
+    nats, gateway, scheduler, path
+):
+    for name in ("0197-none", "a.b.>", "*", "%00", "x" * 64):
+        answer = await gateway.http.get(f"/api/v1/tasks/{name}{path}")
+        assert answer.status_code == 404, name
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_without_a_scheduler_an_unknown_task_is_503_not_404(
+    nats, run_gateway, all_beat
+):
+    await nats.provision()
+    async with run_gateway() as gateway:
+        for method, path in [
+            ("GET", "/api/v1/tasks/none"),
+            ("GET", "/api/v1/tasks/none/video"),
+            ("POST", "/api/v1/tasks/none/cancel"),
+            ("GET", "/api/v1/tasks"),
+            ("GET", "/api/v1/stats"),
+            ("GET", "/api/v1/sessions"),
+        ]:
+            answer = await gateway.http.request(method, path)
+            assert answer.status_code == 503, path
+            assert answer.json()["type"] == "unavailable"
+            assert answer.headers["retry-after"]
+
+
+async def test_a_list_is_filtered_limited_and_goes_on_by_cursor(
+    gateway, scheduler, until
+):
+    for _ in range(3):
+        await create(gateway)
+    await until(lambda: len(scheduler.tasks) == 3)
+
+    page = (await gateway.http.get("/api/v1/tasks?limit=2&status=queued")).json()
+    empty = (await gateway.http.get("/api/v1/tasks?status=failed")).json()
+
+    assert len(page["tasks"]) == 2
+    assert page["next_cursor"] == "next"
+    assert empty == {"tasks": [], "next_cursor": None}
+    asked = [r for r in scheduler.asked if isinstance(r, ListTasks)]
+    assert (asked[0].limit, asked[0].status, asked[1].limit) == (2, "queued", 50)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("status=running", "status"),
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("limit=x", "limit"),
+        ("cursor=" + "x" * 501, "cursor"),
+    ],
+)
+async def test_a_list_names_the_query_that_is_wrong(gateway, query, field):
+    answer = await gateway.http.get(f"/api/v1/tasks?{query}")
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == field
+
+
+async def test_a_cancel_tells_whether_the_site_charges_and_is_refused_at_the_end(
+    gateway, scheduler, until
+):
+    task = (await create(gateway))["task_id"]
+    await until(lambda: scheduler.tasks)
+
+    first = await gateway.http.post(f"/api/v1/tasks/{task}/cancel")
+    again = await gateway.http.post(f"/api/v1/tasks/{task}/cancel")
+    none = await gateway.http.post("/api/v1/tasks/none/cancel")
+
+    assert first.status_code == 200
+    assert first.json()["ok"] is True
+    assert first.json()["task"]["status"] == "cancelled"
+    assert first.json()["upstream_charged"] == "unknown"
+    assert (again.status_code, again.json()["task_status"]) == (409, "cancelled")
+    assert (none.status_code, none.json()["type"]) == (404, "not_found")
+
+
+async def test_a_cancel_waits_for_a_create_the_scheduler_has_still_to_take_in(
+    nats, make_bus, run_gateway, all_beat, stand_in
+):
+    await nats.provision()
+    await all_beat()
+    late = stand_in(make_bus("scheduler"))
+    await late.bus.start()  # answers, and takes no creates yet
+    async with run_gateway() as gateway:
+        task = (await create(gateway))["task_id"]
+        cancel = asyncio.create_task(gateway.http.post(f"/api/v1/tasks/{task}/cancel"))
+        taker = stand_in(make_bus("scheduler"))
+        taker.tasks = late.tasks
+        taker.take_creates()
+        await taker.bus.start()
+
+        answer = await cancel
+
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_seedance_task_without_a_browser_is_refused_with_what_to_do(
+    scheduler, all_beat, run_gateway
+):
+    await all_beat(browser=False)
+    async with run_gateway() as gateway:
+        answer = await gateway.http.post(
+            "/api/v1/tasks", data={"prompt": "@1"}, files={"files": ("a.png", PNG)}
+        )
+        plain = await create(gateway, model="jimeng-video-3.0")
+
+        assert answer.status_code == 503
+        assert answer.json()["type"] == "browser_missing"
+        assert "CHROMIUM_PATH" in answer.json()["detail"]
+        assert gateway.files() == []
+        assert plain["task"]["status"] == "queued"
+
+
+async def test_no_201_without_nats_and_no_ghost_afterwards(
+    nats, scheduler, all_beat, run_gateway, until
+):
+    await all_beat()
+    async with run_gateway(Patience(accept=0.6)) as gateway:
+        nats.kill()
+        answer = await gateway.http.post(
+            "/api/v1/tasks", data={"prompt": "@1"}, files={"files": ("a.png", PNG)}
+        )
+
+        problem = answer.json()
+        assert answer.status_code == 503, answer.text
+        assert problem["type"] == "not_accepted"
+        assert problem["task_id"] in problem["detail"]
+        assert gateway.files() == []
+        nats.start()
+        task = await until(lambda: accepted(gateway))
+        await until(lambda: task in scheduler.tasks)
+        assert [c.task for c in scheduler.created] == [task]
+
+
+async def accepted(gateway):
+    """Create one task; None while NATS is not back."""
+    answer = await gateway.http.post("/api/v1/tasks", json={"prompt": "after"})
+    return answer.json()["task_id"] if answer.status_code == 201 else None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, None), (0, "0s"), (40, "40s"), (200, "3m20s"), (3900, "1h5m"), (-1, "0s")],
+)
+def test_a_waiting_time_is_written_for_people(seconds, text):
+    assert duration_text(seconds) == text
