@@ -1,0 +1,154 @@
+"""One command in, facts out, again at the next due time."""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import jimeng
+from contracts.bus import Bus
+from contracts.delivery import Again
+from contracts.message import now
+from contracts.requests import (
+    AskDue,
+    Credential,
+    DueAttempts,
+    GetCredential,
+    RequestRefusedError,
+)
+from contracts.sessions import CheckSession, SessionChecked
+from contracts.tasks import Generated, PollSession
+from poller import domain
+from poller.domain import Pace
+from poller.sites import Sites
+
+POLL_SECONDS = 30.0
+BEST_URL_SECONDS = 10.0
+CHECK_SECONDS = 15.0  # who added the account waits 20 s for the outcome
+NOT_FOUND = 404
+TROUBLE = (jimeng.JimengError, TimeoutError)
+
+log = logging.getLogger("poller")
+
+
+@dataclass
+class Watch:
+    """What is remembered of a session between polls; losing it costs nothing."""
+
+    advice_seconds: float | None = None
+    failures: int = 0
+
+
+def register_poll(bus: Bus, sites: Sites, pace: Pace, *, concurrency: int) -> None:
+    """Take the polls: nothing the site answers ever fails a job but its own no."""
+    watches: defaultdict[str, Watch] = defaultdict(Watch)
+
+    @bus.consume(PollSession, concurrency=concurrency)
+    async def poll(command: PollSession) -> None:
+        session = command.session
+        watch = watches[session]
+        due = await _due(bus, session, watch.advice_seconds)
+        if not due.attempts and due.next_seconds is None:
+            del watches[session]
+            return
+        if not due.attempts or due.credential is None:
+            raise Again(due.next_seconds or pace.interval_seconds)
+        try:
+            nodes = await _look(bus, sites, due, due.credential)
+        except TROUBLE as error:
+            watch.failures += 1
+            await _tell_trouble(bus, due.credential, error)
+            seconds = domain.pause_after_trouble(session, watch.failures, pace)
+            raise Again(seconds) from None
+        watch.failures = 0
+        watch.advice_seconds = domain.advice(nodes.values())
+        planned = due.next_seconds
+        raise Again(domain.pause(session, watch.advice_seconds, planned, pace))
+
+
+async def _due(bus: Bus, session: str, advice_seconds: float | None) -> DueAttempts:
+    try:
+        return await bus.ask(AskDue(session=session, advice_seconds=advice_seconds))
+    except RequestRefusedError as no:
+        if no.refusal.status == NOT_FOUND:
+            return DueAttempts()
+        raise
+
+
+async def _look(
+    bus: Bus, sites: Sites, due: DueAttempts, credential: Credential
+) -> Mapping[str, jimeng.Node]:
+    """Ask for all that is due by one call, and tell what is worth telling."""
+    ids = [attempt.submit_id for attempt in due.attempts]
+    async with sites.at(credential) as site:
+        async with asyncio.timeout(POLL_SECONDS):
+            nodes = await site.history(ids)
+        for attempt in due.attempts:
+            fact = domain.reading(attempt, nodes.get(attempt.submit_id), now())
+            if isinstance(fact, Generated):
+                fact = domain.with_best(fact, await _best(site, fact))
+            if fact:
+                await bus.emit(fact)
+    return nodes
+
+
+async def _best(site: jimeng.Jimeng, generated: Generated) -> dict[str, str | None]:
+    """Ask for better links than the previews; having none is no failure."""
+    best: dict[str, str | None] = {}
+    with suppress(*TROUBLE):
+        async with asyncio.timeout(BEST_URL_SECONDS):
+            for item in generated.items:
+                best[item.id] = await site.best_url(item.id) if item.id else None
+    return best
+
+
+async def _tell_trouble(bus: Bus, credential: Credential, error: Exception) -> None:
+    """Log a poll that went wrong; tell the scheduler what it says of the account."""
+    log.warning("poll went wrong: %s", error or "no answer in time")
+    if outcome := domain.signal(error):
+        await bus.emit(
+            SessionChecked(
+                session=credential.session,
+                credential=credential.credential,
+                outcome=outcome,
+                detail=str(error),
+                n=time.time_ns(),
+            )
+        )
+
+
+def register_check(bus: Bus, sites: Sites, *, concurrency: int) -> None:
+    """Take the checks of single accounts."""
+
+    @bus.consume(CheckSession, concurrency=concurrency)
+    async def check(command: CheckSession) -> None:
+        request = GetCredential(session=command.session, credential=command.credential)
+        try:
+            credential = await bus.ask(request)
+        except RequestRefusedError as no:
+            if no.refusal.status == NOT_FOUND:  # removed meanwhile
+                return
+            raise
+        found = await _check(sites, credential)
+        log.info("session is %s", found.outcome, extra={"reason": found.detail})
+        await bus.emit(found)
+
+
+async def _check(sites: Sites, credential: Credential) -> SessionChecked:
+    """Ask whether the login is valid, then what it may spend: two calls, no more.
+
+    Outside China the first would be the second (protocol 3.4), so it is left out.
+    """
+    live = purse = trouble = None
+    try:
+        async with asyncio.timeout(CHECK_SECONDS), sites.at(credential) as site:
+            if site.account.region == "cn":
+                live = await site.live()
+            if live is None or live.alive:
+                purse = await site.credits()
+    except TROUBLE as error:
+        trouble = error
+    return domain.checked(credential, time.time_ns(), live, purse, trouble)
