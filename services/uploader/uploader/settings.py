@@ -1,0 +1,13 @@
+"""What the uploader reads from its environment."""
+
+from pydantic import Field
+
+from runtime import settings
+
+
+class Settings(settings.Settings, settings.UpstreamSettings, settings.StorageSettings):
+    """The site, and where the references lie."""
+
+    upload_concurrency: int = Field(
+        8, ge=1, description="Tasks whose references are uploaded at a time."
+    )
