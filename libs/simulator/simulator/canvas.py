@@ -20,6 +20,8 @@ _LATIN = re.compile(
 _WORDS = re.compile("[\u2e80-\uffef]|\\s+|[^\\s\u2e80-\uffef]+")
 """Where a line may break: around each ideograph, else between words."""
 
+_ROOM_FOR_A_WORD = 100
+
 _WHITE, _GREY, _ACCENT = (255, 255, 255), (200, 206, 220), (255, 190, 40)
 
 
@@ -89,7 +91,8 @@ def _facts(order: Order) -> str:
 def _prompt(draw: ImageDraw.ImageDraw, order: Order, unit: float) -> None:
     size = round(44 * unit)
     top, margin = round(120 * unit), round(36 * unit)
-    room = 5 if order.references else 9
+    foot = round((330 if order.references else 110) * unit)
+    room = int((order.height - top - foot) / (size * 1.3)) + 1
     lines = wrap(order.prompt, size, order.width - 2 * margin)[:room]
     for row, line in enumerate(lines):
         write(draw, (margin, top + row * size * 1.3), line, size)
@@ -107,7 +110,8 @@ def _materials(
     for index, path in enumerate(references):
         place = (margin + index * (side + gap), top)
         _thumbnail(picture, path, place, side)
-        label = f"{index + 1} {order.references[index].kind}"
+        kind = order.references[index].kind if side > _ROOM_FOR_A_WORD * unit else ""
+        label = f"{index + 1} {kind}"
         below = (place[0], top + side + round(2 * unit))
         write(ImageDraw.Draw(picture), below, label, round(20 * unit), _GREY)
 

@@ -19,6 +19,7 @@ Kind = Literal[
     "download",
     "page",
     "sdk",
+    "asset",
     "queue_info",
     "other",
     "any",

@@ -42,6 +42,7 @@ _PREFIXES = {
     "/cdn/": "download",
     "/ai-tool": "page",
     "/vlabstatic.com/": "sdk",
+    "/static/": "asset",
 }
 _SUBMIT_ID = re.compile(r'"submit_id"\s*:\s*"([^"]+)"')
 _CUTTING = {"reset", "hang", "lose_response", "late_effect"}
