@@ -7,8 +7,8 @@ from jimeng import find_model
 from jimeng.errors import SessionEffect
 from scheduler.domain import pool
 from scheduler.domain.dispatch import Waiting, dispatch
-from scheduler.domain.life import Signal
 from scheduler.domain.rows import Session
+from scheduler.domain.steps import Signal
 
 NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
 MODEL = find_model("jimeng-video-3.0")

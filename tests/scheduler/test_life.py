@@ -11,16 +11,16 @@ from contracts import tasks as said
 from contracts.errors import ErrorCode
 from contracts.tasks import Belonging, FileRef, Item, Job, ResultRef
 from jimeng.errors import SessionEffect
-from scheduler.domain.life import (
-    MAX_ATTEMPTS,
+from scheduler.domain.life import advance
+from scheduler.domain.rows import Attempt, Task
+from scheduler.domain.steps import (
     CancelAsked,
     Limits,
     PermitAsked,
     Reserved,
     Step,
-    advance,
 )
-from scheduler.domain.rows import Attempt, Task
+from scheduler.domain.verbs import MAX_ATTEMPTS
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 LIMITS = Limits(max_poll=timedelta(hours=24), settle_rounds=3)

@@ -1,4 +1,4 @@
-"""The scheduler on a real nats-server and a real database; the workers speak by hand."""
+"""The scheduler on a real nats-server and database; the workers speak by hand."""
 
 import asyncio
 from datetime import UTC, datetime

@@ -12,7 +12,7 @@ from runtime.settings import (
     Settings,
     UpstreamSettings,
 )
-from scheduler.domain.life import Limits
+from scheduler.domain.steps import Limits
 from scheduler.work import Rules
 
 

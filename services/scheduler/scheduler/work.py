@@ -23,7 +23,9 @@ from contracts.requests import (
 from contracts.sessions import SessionChanged
 from contracts.tasks import CreateTask, PollSession, Progressed, Stage, TaskEvent
 from scheduler.domain import dispatch, pool
-from scheduler.domain.life import (
+from scheduler.domain.life import advance
+from scheduler.domain.rows import Attempt, Session, Task
+from scheduler.domain.steps import (
     CancelAsked,
     Happening,
     Limits,
@@ -31,9 +33,7 @@ from scheduler.domain.life import (
     Reserved,
     Signal,
     Step,
-    advance,
 )
-from scheduler.domain.rows import Attempt, Session, Task
 from scheduler.store import attempts, outbox, sessions, tasks
 from scheduler.views import changed, task_view
 from scheduler.writer import Turn

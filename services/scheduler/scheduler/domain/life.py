@@ -6,79 +6,38 @@ normal here. A fact about an attempt that is not the latest, or has ended, is la
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from contracts import tasks as said
 from contracts.errors import ErrorCode
-from contracts.message import Command, Event
-from contracts.tasks import Failure, PollSession, Progress, Stage, Status
+from contracts.message import Command
+from contracts.tasks import PollSession, Progress
 from jimeng import find_model
-from jimeng.errors import Effect, SessionEffect, TaskEffect, effect_of
-from scheduler.domain.failures import code_of, words_of
+from jimeng.errors import effect_of
+from scheduler.domain.failures import words_of
 from scheduler.domain.rows import Attempt, Task
-
-MAX_ATTEMPTS = 8
-PAUSES = (5.0, 15.0, 60.0, 300.0)  # seconds before a task is tried again
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The settings that decide when waiting ends."""
-
-    max_poll: timedelta
-    settle_rounds: int
-
-    @property
-    def follow(self) -> timedelta:
-        """How long an attempt is followed whatever became of its task."""
-        return max(timedelta(hours=24), self.max_poll)
-
-
-@dataclass(frozen=True)
-class Reserved:
-    """The task got a session: its next attempt begins."""
-
-    attempt: Attempt
-
-
-@dataclass(frozen=True)
-class PermitAsked:
-    """The signer is about to send and asks whether it may."""
-
-    attempt: int
-    send: int
-    nonce: str
-    body_hash: str
-
-
-@dataclass(frozen=True)
-class CancelAsked:
-    """The client wants it no more."""
-
-
-Happening = Event | Reserved | PermitAsked | CancelAsked
-
-
-@dataclass(frozen=True)
-class Signal:
-    """What an answer of the site says about the session that got it."""
-
-    session: str
-    effect: SessionEffect
-    text: str
-    model: str | None = None
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a happening leads to."""
-
-    task: Task
-    attempt: Attempt | None
-    commands: tuple[Command, ...] = ()
-    signal: Signal | None = None
+from scheduler.domain.steps import (
+    CancelAsked,
+    Happening,
+    Limits,
+    PermitAsked,
+    Reserved,
+    Step,
+)
+from scheduler.domain.verbs import (
+    again,
+    end,
+    failed,
+    failed_by,
+    known,
+    not_taken,
+    older,
+    polling,
+    signal,
+    submitting,
+)
 
 
 def advance(
@@ -145,7 +104,7 @@ def _upload_failed(
 ) -> Step:
     if task.status != "submitting" or attempt.state != "reserved":
         return Step(task, attempt)
-    return _not_taken(task, attempt, event, now)
+    return not_taken(task, attempt, event, now)
 
 
 def _permit(
@@ -173,7 +132,7 @@ def _submitted(task: Task, attempt: Attempt, event: said.Submitted, *_: Any) -> 
     if attempt.state != "permitted":
         return Step(task, attempt)
     attempt = replace(attempt, answer=event.answer)
-    return Step(_polling(task), _known(attempt, event.upstream_id))
+    return Step(polling(task), known(attempt, event.upstream_id))
 
 
 def _refused(
@@ -181,14 +140,14 @@ def _refused(
 ) -> Step:
     if attempt.state != "permitted":
         return Step(task, attempt)
-    return _not_taken(task, attempt, event, now)
+    return not_taken(task, attempt, event, now)
 
 
 def _unknown(task: Task, attempt: Attempt, event: said.Unknown, *_: Any) -> Step:
     if attempt.state != "permitted":
         return Step(task, attempt)
     attempt = replace(attempt, reason=event.detail, answer=event.answer)
-    return Step(_submitting(task, "unknown"), attempt)
+    return Step(submitting(task, "unknown"), attempt)
 
 
 def _progressed(
@@ -200,13 +159,13 @@ def _progressed(
 ) -> Step:
     if attempt.state not in {"permitted", "known"}:
         return Step(task, attempt)
-    attempt = _known(attempt, event.upstream_id)
-    if not task.ended and _older(attempt, limits.max_poll, now):
-        task = _failed(task, ErrorCode.POLL_TIMEOUT, "still unfinished", now)
-    if _older(attempt, limits.follow, now):
-        return Step(task, _end(attempt, now, charged=None, reason="followed too long"))
+    attempt = known(attempt, event.upstream_id)
+    if not task.ended and older(attempt, limits.max_poll, now):
+        task = failed(task, ErrorCode.POLL_TIMEOUT, "still unfinished", now)
+    if older(attempt, limits.follow, now):
+        return Step(task, end(attempt, now, charged=None, reason="followed too long"))
     progress = Progress.model_validate(event.model_dump())
-    return Step(_polling(task, progress), attempt)
+    return Step(polling(task, progress), attempt)
 
 
 def _absent(
@@ -215,10 +174,10 @@ def _absent(
     if attempt.state != "permitted":
         return Step(task, attempt)
     attempt = replace(attempt, absent=attempt.absent + 1)
-    if task.ended and _older(attempt, limits.follow, now):
-        return Step(task, _end(attempt, now, charged=None, reason="never seen"))
+    if task.ended and older(attempt, limits.follow, now):
+        return Step(task, end(attempt, now, charged=None, reason="never seen"))
     if attempt.absent >= limits.settle_rounds:
-        task = _submitting(task, "held")
+        task = submitting(task, "held")
     return Step(task, attempt)
 
 
@@ -227,8 +186,8 @@ def _generated(
 ) -> Step:
     if attempt.state not in {"permitted", "known"}:
         return Step(task, attempt)
-    attempt = _known(attempt, event.upstream_id)
-    attempt = _end(attempt, now, charged=True, reason="generated")
+    attempt = known(attempt, event.upstream_id)
+    attempt = end(attempt, now, charged=True, reason="generated")
     if task.ended:
         return Step(task, attempt)
     store = said.StoreResults(
@@ -247,13 +206,13 @@ def _generation_failed(
 ) -> Step:
     if attempt.state not in {"permitted", "known"}:
         return Step(task, attempt)
-    attempt = _known(attempt, event.upstream_id)
+    attempt = known(attempt, event.upstream_id)
     attempt = replace(attempt, answer=event.answer or attempt.answer)
-    attempt = _end(attempt, now, charged=None, reason=words_of(event))
+    attempt = end(attempt, now, charged=None, reason=words_of(event))
     effect = effect_of(event.upstream_code or "")
     if not task.ended:
-        task = _failed_by(task, event, effect, now)
-    return Step(task, attempt, signal=_signal(task, attempt, effect, event))
+        task = failed_by(task, event, effect, now)
+    return Step(task, attempt, signal=signal(task, attempt, effect, event))
 
 
 # after the site's end
@@ -276,7 +235,7 @@ def _store_failed(
     if task.status != "downloading":
         return Step(task, attempt)
     code = event.code or ErrorCode.DOWNLOAD_FAILED
-    return Step(_failed(task, code, event.detail, now), attempt)
+    return Step(failed(task, code, event.detail, now), attempt)
 
 
 def _died(
@@ -286,13 +245,13 @@ def _died(
         if task.status != "downloading":
             return Step(task, attempt)
         code = ErrorCode.DOWNLOAD_FAILED
-        return Step(_failed(task, code, event.reason, now), attempt)
+        return Step(failed(task, code, event.reason, now), attempt)
     if attempt.state == "permitted":
-        return Step(_submitting(task, "unknown"), attempt)
+        return Step(submitting(task, "unknown"), attempt)
     if attempt.state != "reserved":
         return Step(task, attempt)
-    attempt = _end(attempt, now, charged=False, reason=event.reason)
-    return Step(task if task.ended else _again(task, attempt, now), attempt)
+    attempt = end(attempt, now, charged=False, reason=event.reason)
+    return Step(task if task.ended else again(task, attempt, now), attempt)
 
 
 def _cancel(task: Task, attempt: Attempt | None, now: datetime) -> Step:
@@ -300,110 +259,8 @@ def _cancel(task: Task, attempt: Attempt | None, now: datetime) -> Step:
         return Step(task, attempt)
     task = replace(task, status="cancelled", stage=None, finished_at=now)
     if attempt and attempt.state == "reserved":
-        attempt = _end(attempt, now, charged=False, reason="cancelled")
+        attempt = end(attempt, now, charged=False, reason="cancelled")
     return Step(task, attempt)
-
-
-# the words of the table
-
-
-def _not_taken(task: Task, attempt: Attempt, event: Failure, now: datetime) -> Step:
-    """The site certainly has no job: the attempt ends, the task goes on or fails."""
-    effect = effect_of(event.upstream_code or "")
-    signal = _signal(task, attempt, effect, event)
-    if effect and effect.task is TaskEffect.UNKNOWN:
-        return Step(_submitting(task, "unknown"), attempt)
-    attempt = replace(attempt, answer=event.answer)
-    attempt = _end(attempt, now, charged=False, reason=words_of(event))
-    if task.ended:
-        return Step(task, attempt, signal=signal)
-    if _for_good(event, effect):
-        return Step(_failed_by(task, event, effect, now), attempt, signal=signal)
-    if attempt.n >= MAX_ATTEMPTS:
-        code = ErrorCode.ATTEMPTS_EXHAUSTED
-        text = f"refused {attempt.n} times, last: {words_of(event)}"
-        failed = _failed(task, code, text, now)
-        failed = replace(failed, upstream_code=event.upstream_code)
-        return Step(failed, attempt, signal=signal)
-    return Step(_again(task, attempt, now, effect), attempt, signal=signal)
-
-
-def _for_good(event: Failure, effect: Effect | None) -> bool:
-    if effect:
-        return effect.task is TaskEffect.FAIL
-    return event.code is not ErrorCode.SITE_UNREACHABLE
-
-
-def _signal(
-    task: Task, attempt: Attempt, effect: Effect | None, event: Failure
-) -> Signal | None:
-    if effect is None or effect.session is SessionEffect.NONE:
-        return None
-    closes = effect.session is SessionEffect.CLOSE_MODEL
-    model = find_model(task.job.model).key if closes else None
-    return Signal(attempt.session, effect.session, words_of(event), model)
-
-
-def _again(
-    task: Task, attempt: Attempt, now: datetime, effect: Effect | None = None
-) -> Task:
-    """Queue the task again: at once for another session, else after a pause."""
-    elsewhere = effect is not None and effect.task is TaskEffect.AGAIN_ELSEWHERE
-    pause = PAUSES[min(attempt.n, len(PAUSES)) - 1]
-    return replace(
-        task,
-        status="queued",
-        stage="waiting",
-        session=None,
-        progress=Progress(),
-        not_before=None if elsewhere else now + timedelta(seconds=pause),
-    )
-
-
-def _failed_by(
-    task: Task, event: Failure, effect: Effect | None, now: datetime
-) -> Task:
-    failed = _failed(task, code_of(event, effect), words_of(event), now)
-    return replace(failed, upstream_code=event.upstream_code)
-
-
-def _failed(task: Task, code: ErrorCode, text: str, now: datetime) -> Task:
-    return replace(
-        task,
-        status="failed",
-        stage=None,
-        error_code=code,
-        error_message=text,
-        finished_at=now,
-    )
-
-
-def _polling(task: Task, progress: Progress | None = None) -> Task:
-    if task.status not in {"submitting", "polling"}:
-        return task
-    progress = progress or task.progress
-    status: Status = "polling"
-    return replace(task, status=status, stage=progress.stage, progress=progress)
-
-
-def _submitting(task: Task, stage: Stage) -> Task:
-    return replace(task, stage=stage) if task.status == "submitting" else task
-
-
-def _known(attempt: Attempt, upstream_id: str | None) -> Attempt:
-    return replace(
-        attempt, state="known", upstream_id=upstream_id or attempt.upstream_id
-    )
-
-
-def _end(
-    attempt: Attempt, now: datetime, *, charged: bool | None, reason: str
-) -> Attempt:
-    return replace(attempt, state="ended", ended_at=now, charged=charged, reason=reason)
-
-
-def _older(attempt: Attempt, age: timedelta, now: datetime) -> bool:
-    return attempt.permitted_at is not None and now - attempt.permitted_at > age
 
 
 _TABLE: dict[type, Callable[..., Step]] = {

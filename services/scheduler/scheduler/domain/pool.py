@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from contracts.sessions import SessionChecked
 from jimeng.errors import SessionEffect
-from scheduler.domain.life import Signal
 from scheduler.domain.rows import Session
+from scheduler.domain.steps import Signal
 
 COOL_SECONDS = 300.0
 COOL_LONGEST_SECONDS = 6 * 3600.0
