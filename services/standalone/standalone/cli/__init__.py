@@ -1,0 +1,1 @@
+"""The `jimeng` command, one file per subcommand, imported when it is used."""

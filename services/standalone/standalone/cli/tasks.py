@@ -1,0 +1,138 @@
+"""`jimeng tasks` and `jimeng task`: what there is, and how it is doing."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from standalone.cli.output import (
+    DEFAULT_URL,
+    ApiKey,
+    AsJson,
+    Url,
+    clean,
+    gateway,
+    local_time,
+    print_json,
+    print_table,
+    say,
+)
+
+if TYPE_CHECKING:
+    from jimeng_client import Client, Task
+
+LONGEST_PROMPT = 60
+
+
+class Status(StrEnum):
+    """Where a task may stand."""
+
+    queued = "queued"
+    submitting = "submitting"
+    polling = "polling"
+    downloading = "downloading"
+    succeeded = "succeeded"
+    failed = "failed"
+    cancelled = "cancelled"
+
+
+def tasks(
+    status: Annotated[
+        Status | None, typer.Option(help="Only those that stand so.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 20,
+    *,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """List tasks, the newest first."""
+    with gateway(url, api_key) as client:
+        page = client.list(status=status.value if status else None, limit=limit)
+    if as_json:
+        print_json(page)
+        return
+    print_table(["ID", "STATUS", "CREATED", "PROMPT"], [_row(t) for t in page.tasks])
+    if page.next_cursor:
+        say(f"There are more than {limit}: see --limit.")
+
+
+def _row(task: "Task") -> list[str]:
+    prompt = " ".join(task.prompt.split())
+    if len(prompt) > LONGEST_PROMPT:
+        prompt = prompt[: LONGEST_PROMPT - 1] + "…"
+    return [task.id, task.status, local_time(task.created_at), prompt]
+
+
+def task(
+    task_id: Annotated[str, typer.Argument(metavar="ID", help="The task's id.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Wait for the video and save it here."),
+    ] = None,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait until it ends.")
+    ] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Stop it.")] = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """Show one task; or follow it to its end, save its video, cancel it."""
+    with gateway(url, api_key) as client:
+        if cancel:
+            found = _cancel(client, task_id)
+        elif follow or output:
+            found = _follow(client, task_id, url)
+        else:
+            found = client.get(task_id)
+        _show(found, as_json=as_json)
+        if output or follow:
+            _finish(client, found, output)
+
+
+def _cancel(client: "Client", task_id: str) -> "Task":
+    done = client.cancel(task_id)
+    if done.upstream_charged is True:
+        say("Cancelled; the site charges for it all the same.")
+    elif done.upstream_charged == "unknown":
+        say("Cancelled; whether the site charges for it is not known yet.")
+    return done.task
+
+
+def _follow(client: "Client", task_id: str, url: str) -> "Task":
+    from standalone.cli.progress import follow
+
+    return follow(client, task_id, url)
+
+
+def _finish(client: "Client", found: "Task", output: Path | None) -> None:
+    from standalone.cli.progress import finish
+
+    if saved := finish(client, found, output):
+        say(f"Saved as {saved}")
+
+
+def _show(found: "Task", *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    from standalone.cli.progress import describe
+
+    where = f", {describe(found)}" if not found.ended else ""
+    lines = {
+        "Task": found.id,
+        "Status": f"{found.status}{where}",
+        "Prompt": found.prompt,
+        "Model": f"{found.model}, {found.duration} s, {found.ratio}",
+        "Files": ", ".join(file.name for file in found.files),
+        "Created": local_time(found.created_at),
+        "Ended": local_time(found.finished_at) if found.ended else "",
+        "Error": found.error_message or "",
+        "Video": found.video_url or "",
+    }
+    for name, value in lines.items():
+        if value:
+            typer.echo(f"{name + ':':9}{clean(value)}")
