@@ -205,8 +205,8 @@ def running(settings):
     """Run a signer for as long as the block lasts."""
 
     @asynccontextmanager
-    async def run(**more):
-        app = create_app(settings(**more))
+    async def run(candidates=None, **more):
+        app = create_app(settings(**more), candidates)
         await app.start()
         try:
             yield app
@@ -214,6 +214,32 @@ def running(settings):
             await app.stop()
 
     return run
+
+
+@pytest.fixture(params=["page", "plain"])
+def way(request):
+    """Run a test once for each of the two ways to submit."""
+    if request.param == "page":
+        request.getfixturevalue("chromium_path")
+    return request.param
+
+
+@pytest.fixture
+def wish(way, in_page, plain):
+    """Make a command of one way."""
+    return in_page if way == "page" else plain
+
+
+@pytest.fixture
+def working(way, running, scheduler):
+    """Run a signer that can go that way, with the browser only where it must be."""
+    return lambda **more: running(None if way == "page" else [], **more)
+
+
+@pytest.fixture
+async def worker(working):
+    async with working() as app:
+        yield app
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Puts the signer together."""
 
 import logging
+from collections.abc import Iterable
+from pathlib import Path
 
 import jimeng
 from contracts.bus import Bus
@@ -13,7 +15,9 @@ from signer.settings import Settings
 log = logging.getLogger("signer")
 
 
-def create_app(settings: Settings) -> service.App:
+def create_app(
+    settings: Settings, candidates: Iterable[Path] | None = None
+) -> service.App:
     """Return the signer; without a browser it takes the plain submits only.
 
     Raises SettingsError when CHROMIUM_PATH names what cannot be the browser.
@@ -25,20 +29,24 @@ def create_app(settings: Settings) -> service.App:
         bus, upstream, concurrency=settings.plain_concurrency, seconds=seconds
     )
     try:
-        browser = _browser(settings, upstream)
+        found = chromium.find(
+            settings.chromium_path,
+            chromium.candidates() if candidates is None else candidates,
+        )
     except chromium.NoBrowserError as error:
         state = {"browser": False, "reason": str(error)}
         log.warning("no browser, so no submits inside the page: %s", error)
         return service.App(bus, state=lambda: state)
+    browser = _browser(found, settings, upstream)
     handlers.register_pages(
         bus, browser.page, concurrency=settings.page_concurrency, seconds=seconds
     )
     return service.App(bus, before=[browser], state=browser.state)
 
 
-def _browser(settings: Settings, upstream: jimeng.Upstream) -> Browser:
+def _browser(path: Path, settings: Settings, upstream: jimeng.Upstream) -> Browser:
     return Browser(
-        chromium.find(settings.chromium_path, chromium.candidates()),
+        path,
         upstream,
         Fence(upstream.origin, settings.browser_hosts),
         Limits(

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+import signal
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,9 @@ from playwright.async_api import Playwright, async_playwright
 
 import jimeng
 from signer.exit import Fence
-from signer.page import Page
+from signer.page import Page, PageNotReadyError
 
-STOP_SECONDS = 2.0
+STOP_SECONDS = 1.0
 # No packet leaves but through a context's own way out: names do not resolve, and
 # neither UDP nor the browser's own services speak to anybody.
 ARGS = (
@@ -33,6 +34,7 @@ ARGS = (
     "--webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--enable-logging",
 )
+KEPT_NAMES = ("HOME", "PATH", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 log = logging.getLogger("signer")
 
 
@@ -51,6 +53,7 @@ class _Seat:
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     page: Page | None = None
+    in_use: bool = False
     used_at: float = 0.0
 
     async def close(self) -> None:
@@ -84,6 +87,7 @@ class Browser:
         self._seats: dict[str, _Seat] = {}
         self._background: list[asyncio.Task[None]] = []
         self._problem: str | None = None
+        self._pid: int | None = None
 
     async def __aenter__(self) -> Self:
         self._background = [
@@ -111,7 +115,7 @@ class Browser:
             "path": str(self._path),
             "chromium": self._chromium.version if self._chromium else None,
             "sandbox": self._sandbox,
-            "contexts": sum(1 for seat in self._seats.values() if seat.page),
+            "contexts": self.open_pages,
             **({"reason": self._problem} if self._problem else {}),
         }
 
@@ -123,23 +127,22 @@ class Browser:
         """
         seat = self._seats.setdefault(session, _Seat())
         async with seat.lock, self._places:
+            seat.in_use = True
             try:
                 yield await self._ready(seat, account)
             finally:
-                seat.used_at = monotonic()
+                seat.in_use, seat.used_at = False, monotonic()
                 if seat.page and seat.page.spoiled:
                     await seat.close()
 
     async def _ready(self, seat: _Seat, account: jimeng.Account) -> Page:
         chromium = await self._started()
-        if seat.page and (seat.page.spoiled or seat.page.account != account):
+        page = seat.page
+        if page and not (page.account == account and await page.answers()):
             await seat.close()
         if seat.page is None:
             await self._make_room()
-            async with asyncio.timeout(self._limits.ready_seconds):
-                seat.page = await Page.open(
-                    chromium, account, self._upstream, self._fence
-                )
+            seat.page = await self._opened(chromium, account)
         try:
             await seat.page.prepare(self._limits.ready_seconds)
         except BaseException:
@@ -147,25 +150,35 @@ class Browser:
             raise
         return seat.page
 
+    async def _opened(self, chromium: Chromium, account: jimeng.Account) -> Page:
+        try:
+            async with asyncio.timeout(self._limits.ready_seconds):
+                return await Page.open(chromium, account, self._upstream, self._fence)
+        except (TimeoutError, PlaywrightError) as error:
+            # Frozen, or its driver is gone, which Playwright does not show.
+            async with self._starting:
+                if self._chromium is chromium:
+                    await self._stop()
+            reason = str(error) or "no answer"
+            raise PageNotReadyError(f"the browser opens no page: {reason}") from None
+
     async def _make_room(self) -> None:
         """Close the page unused the longest, when there are as many as may be."""
-        resting = [s for s in self._seats.values() if s.page]
-        if len(resting) < self._limits.contexts:
-            return
-        free = [seat for seat in resting if not seat.lock.locked()]
-        if free:
-            await self._close(min(free, key=lambda seat: seat.used_at))
+        resting = [s for s in self._seats.values() if s.page and not s.in_use]
+        if resting and self.open_pages >= self._limits.contexts:
+            await min(resting, key=lambda seat: seat.used_at).close()
 
     async def close_unused(self, seconds: float) -> None:
         """Close the pages that nobody has used for so long."""
         since = monotonic() - seconds
         for seat in list(self._seats.values()):
-            if seat.page and seat.used_at <= since and not seat.lock.locked():
-                await self._close(seat)
+            if not seat.in_use and seat.used_at <= since:
+                await seat.close()
 
-    async def _close(self, seat: _Seat) -> None:
-        async with seat.lock:
-            await seat.close()
+    @property
+    def open_pages(self) -> int:
+        """How many sessions have a page."""
+        return sum(1 for seat in self._seats.values() if seat.page)
 
     async def _reap(self) -> None:
         while True:
@@ -196,20 +209,20 @@ class Browser:
             executable_path=self._path,
             chromium_sandbox=self._sandbox,
             args=ARGS,
-            # Nothing of our own environment: no secret of ours is its business.
-            env={
-                "HOME": str(self._log_file.parent),
-                "PATH": os.environ.get("PATH", ""),
-                "CHROME_LOG_FILE": str(self._log_file),
-            },
+            env=self._environment(),
             handle_sigint=False,
             handle_sigterm=False,
             handle_sighup=False,
         )
-        self._problem = None
+        self._problem, self._pid = None, await _pid_of(chromium)
         sandbox = "on" if self._sandbox else "off, because this runs as root"
         log.info("Chromium %s started, sandbox %s", chromium.version, sandbox)
         return chromium
+
+    def _environment(self) -> dict[str, str | float | bool]:
+        """Give what a browser needs and no more: our secrets may be in the rest."""
+        kept = {name: os.environ[name] for name in KEPT_NAMES if name in os.environ}
+        return {**kept, "CHROME_LOG_FILE": str(self._log_file)}
 
     async def _stop(self) -> None:
         """Let go of browser and driver, dead or alive, without waiting long."""
@@ -218,9 +231,28 @@ class Browser:
                 seat.page.spoil()
         chromium, self._chromium = self._chromium, None
         playwright, self._playwright = self._playwright, None
-        with suppress(PlaywrightError, TimeoutError, OSError):
-            async with asyncio.timeout(STOP_SECONDS):
-                if chromium:
-                    await chromium.close()
-                if playwright:
-                    await playwright.stop()
+        if chromium and not await _in_time(chromium.close()) and self._pid:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+        if playwright:
+            await _in_time(playwright.stop())
+
+
+async def _pid_of(chromium: Chromium) -> int | None:
+    """Ask the browser for its own process; Playwright does not tell."""
+    session = await chromium.new_browser_cdp_session()
+    info = await session.send("SystemInfo.getProcessInfo")
+    await session.detach()
+    found = (p["id"] for p in info["processInfo"] if p["type"] == "browser")
+    return next(found, None)
+
+
+async def _in_time(closing: Awaitable[None]) -> bool:
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await closing
+    except TimeoutError:
+        return False
+    except (PlaywrightError, OSError):
+        pass  # gone already
+    return True

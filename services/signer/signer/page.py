@@ -22,7 +22,8 @@ from signer.domain import NotSentError
 from signer.exit import Exit, Fence, place_of
 
 OLDEST_SECONDS = 1800.0  # the site's page tokens are good for about an hour
-CLOSE_SECONDS = 2.0
+ANSWER_SECONDS = 2.0
+CLOSE_SECONDS = 1.0
 _UNUSED = {"image", "media", "font", "stylesheet", "texttrack", "manifest"}
 _HIDDEN_COOKIES = {"sessionid", "sessionid_ss", "sid_tt", "uid_tt", "uid_tt_ss"}
 
@@ -149,6 +150,17 @@ class Page:
             raise PageNotReadyError(f"not ready within {seconds:g} s") from None
         except PlaywrightError as error:
             raise PageNotReadyError(_first_line(error)) from None
+
+    async def answers(self) -> bool:
+        """Tell whether the tab is alive, before a permit is spent on it."""
+        if self.spoiled or self._tab is None:
+            return False
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._tab.evaluate("0")
+        except (TimeoutError, PlaywrightError):
+            return False
+        return True
 
     async def _load(self) -> None:
         assert self._context  # noqa: S101 - it is open
