@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from PIL import Image, ImageDraw
 
-from simulator import canvas
+from simulator import DEMO_SESSIONS, Settings, canvas
 from simulator.ffmpeg import probe
 from simulator.records import Order
 
@@ -142,6 +142,14 @@ async def test_an_image_job_gives_four_pictures_some_of_them_early(studio, kit):
     with Image.open(io.BytesIO(data)) as picture:
         assert picture.size == (large[3]["width"], large[3]["height"]) == (256, 144)
     assert len(large) == 4
+
+
+async def test_a_film_that_cannot_be_made_is_a_failed_job(tmp_path, serve, kit):
+    settings = Settings(data=tmp_path, ffmpeg="/bin/false")
+    async with serve(settings) as (http, world):
+        node = await kit.Visitor(http, world, DEMO_SESSIONS[0]).finished(kit.body_of())
+        assert world.accounts[DEMO_SESSIONS[0]].credits.total == 10_000
+    assert (node["status"], node["fail_code"]) == (30, "2002")
 
 
 @pytest.fixture

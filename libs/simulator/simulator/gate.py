@@ -11,6 +11,7 @@ import time
 from http.cookies import SimpleCookie
 from urllib.parse import parse_qs
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulator import prompts
@@ -82,6 +83,8 @@ class Gate:
         await self._world.traffic.happened(f"{kind}.arrived")
         try:
             await self._strike(scope, receive, send, note)
+        except ClientDisconnect:
+            note.verdict = "disconnected"
         finally:
             note.took_ms = (time.monotonic() - note.at_monotonic) * 1000
             await self._world.traffic.happened(kind)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,8 @@ class Studio:
     def __init__(self, settings: Settings, upload_path: Callable[[str], str]) -> None:
         self.folder = settings.data / "media"
         self.folder.mkdir(parents=True, exist_ok=True)
+        for left in self.folder.glob("tmp*"):  # by a process that was killed
+            shutil.rmtree(left)
         self._ffmpeg = ffmpeg.find(settings.ffmpeg)
         self._upload_path = upload_path
         self._slots = asyncio.Semaphore(settings.renders)
