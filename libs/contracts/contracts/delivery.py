@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from faststream import BaseMiddleware
 from faststream.message import StreamMessage
@@ -27,6 +28,8 @@ HEARTBEAT_SECONDS = 10.0  # a third of ack_wait: two may be lost
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 
+_PLAIN = "".join(map(chr, range(32, 127))).replace("%", "")
+
 log = logging.getLogger("bus")
 
 
@@ -36,6 +39,29 @@ class Again(Exception):  # noqa: N818 - a plan, not an error
     def __init__(self, seconds: float) -> None:
         super().__init__(f"again in {seconds:.3f} s")
         self.seconds = seconds
+
+
+class UnreadableError(Exception):
+    """A message is not what its subject says."""
+
+
+M = TypeVar("M", bound=Message)
+
+
+def read(kind: type[M], body: bytes) -> M:
+    """Read a message as it travels; raises UnreadableError, without the values."""
+    try:
+        return kind.parse(body)
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False)
+        raise UnreadableError(
+            "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong)
+        ) from None
+
+
+async def as_it_came(message: StreamMessage[Any]) -> bytes:
+    """Leave decoding to the message classes, the one place that knows them."""
+    return bytes(message.body)
 
 
 @dataclass(frozen=True)
@@ -63,32 +89,46 @@ class DeadLetter:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Everything needed to put the message back, and one id however often sent."""
+        """Everything needed to put the message back, and one id however often sent.
+
+        The detail is percent-encoded where it is not ASCII: headers must be.
+        """
         meta = self.raw.metadata
         return {
             "Nats-Msg-Id": f"dlq:{meta.stream}:{meta.sequence.stream}",
             "Dlq-Reason": self.reason,
-            "Dlq-Detail": " ".join(self.detail.split())[:500],
+            "Dlq-Detail": quote(" ".join(self.detail.split())[:500], safe=_PLAIN),
             "Dlq-Subject": self.raw.subject,
             "Dlq-Stream": meta.stream,
             "Dlq-Sequence": str(meta.sequence.stream),
             "Dlq-Deliveries": str(meta.num_delivered),
         }
 
+    @property
+    def correlation(self) -> str:
+        """What the message was about, as it came."""
+        return (self.raw.headers or {}).get("correlation_id", self.raw.subject)
+
     def died(self) -> Died | None:
-        """Return what the scheduler must hear first: that this step was given up."""
-        if not issubclass(self.taken.message, AttemptCommand):
+        """Return what the scheduler must hear first: that this step was given up.
+
+        The subject tells the attempt also where the message cannot be read.
+        """
+        task, _, attempt = self.raw.subject.rpartition(".")[2].rpartition("-")
+        if not issubclass(self.taken.message, AttemptCommand) or not attempt.isdigit():
             return None
+        return Died(
+            task=task,
+            attempt=int(attempt),
+            n=self._send(),
+            service=self.taken.service,
+            reason=f"{self.reason}: {self.detail}"[:500],
+        )
+
+    def _send(self) -> int:
         with suppress(ValidationError):
-            command = self.taken.message.parse(self.raw.data)
-            return Died(
-                task=command.task,
-                attempt=command.attempt,
-                n=getattr(command, "send", 0),
-                service=self.taken.service,
-                reason=f"{self.reason}: {self.detail}"[:500],
-            )
-        return None
+            return getattr(self.taken.message.parse(self.raw.data), "send", 0)
+        return 0
 
 
 Scope = Callable[[str], AbstractContextManager[None]]
@@ -105,8 +145,10 @@ class Delivery:
         bury: Bury,
         scope: Scope,
         pause: Callable[[int], float],
+        heartbeat_seconds: float,
     ) -> None:
         self.taken: dict[str, Taken] = {}
+        self._heartbeat = heartbeat_seconds
         self._bury = bury
         self._scope = scope
         self._pause = pause
@@ -122,13 +164,14 @@ class Delivery:
         left = seconds_left(raw, taken)
         try:
             with self._scope(raw.subject):
-                async with _in_progress(raw), asyncio.timeout(left):
+                async with _in_progress(raw, self._heartbeat), asyncio.timeout(left):
                     result = await call()
         except Again as again:
             await raw.nak(delay=again.seconds)
         except asyncio.CancelledError:
             # The service stops: hand back at once instead of after ack_wait.
-            await asyncio.shield(raw.nak())
+            with suppress(Exception):  # away: ack_wait hands it back
+                await asyncio.shield(raw.nak())
             raise
         except Exception as error:  # noqa: BLE001 - every failure has an ending here
             await self._failed(raw, taken, error)
@@ -139,7 +182,7 @@ class Delivery:
 
     async def _failed(self, raw: Msg, taken: Taken, error: Exception) -> None:
         detail = f"{type(error).__name__}: {error}"
-        if not _readable(raw, taken):
+        if isinstance(error, UnreadableError):
             await self._end(DeadLetter(taken, raw, "unreadable", detail))
             return
         if _expired(raw, taken):
@@ -191,7 +234,8 @@ class _PolicyMiddleware(BaseMiddleware):
 
 def backoff(deliveries: int) -> float:
     """Return the pause in seconds after the n-th failed delivery, jittered by half."""
-    pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (deliveries - 1))
+    doublings = min(deliveries - 1, 16)  # planned waits count too, in thousands
+    pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0**doublings)
     jitter: float = random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
     return pause * jitter
 
@@ -208,14 +252,6 @@ def seconds_left(raw: Msg, taken: Taken) -> float | None:
     return max(0.001, taken.deadline_seconds - _age_seconds(raw))
 
 
-def _readable(raw: Msg, taken: Taken) -> bool:
-    try:
-        taken.message.parse(raw.data)
-    except ValidationError:
-        return False
-    return True
-
-
 def _expired(raw: Msg, taken: Taken) -> bool:
     limit = taken.deadline_seconds
     return limit is not None and _age_seconds(raw) >= limit
@@ -226,12 +262,12 @@ def _age_seconds(raw: Msg) -> float:
 
 
 @asynccontextmanager
-async def _in_progress(raw: Msg) -> AsyncIterator[None]:
+async def _in_progress(raw: Msg, every_seconds: float) -> AsyncIterator[None]:
     """Tell the server every few seconds that the message is being worked on."""
 
     async def beat() -> None:
         while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await asyncio.sleep(every_seconds)
             with suppress(Exception):  # a lost beat is made good by the next
                 await raw.in_progress()
 

@@ -51,6 +51,18 @@ WORKERS_FACTS: tuple[str, ...] = (
 FACTS_DURABLE = "scheduler-facts"
 
 
+class NotProvisionedError(Exception):
+    """A stream or consumer is missing, or is not as declared."""
+
+
+class Kept(Enum):
+    """How a command came to be in CMD. Each of them means that it is there."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    STILL_THERE = "still there"
+
+
 def streams() -> list[StreamConfig]:
     """Return the streams and buckets as they must be."""
     return [
@@ -106,6 +118,14 @@ async def provision(js: JetStreamContext) -> list[str]:
     for stream, wanted in consumers():
         done.append(await _provide_consumer(js, stream, wanted))
     return [line for line in done if line]
+
+
+async def require(js: JetStreamContext, durables: Sequence[str]) -> None:
+    """Raise NotProvisionedError unless the named durables are as declared here."""
+    if problems := await drift(js, durables):
+        raise NotProvisionedError(
+            "; ".join(problems) + ". Run `jimeng provision` first."
+        )
 
 
 async def drift(js: JetStreamContext, durables: Sequence[str]) -> list[str]:

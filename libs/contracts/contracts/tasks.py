@@ -173,6 +173,8 @@ class StoreResults(AttemptCommand):
 
     submit_id: str
     items: tuple[Item, ...]
+    kind: Kind = "video"
+    """What every item must turn out to be."""
 
 
 class TaskEvent(Event):
