@@ -12,7 +12,7 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self
 
-from nats.js.errors import NoKeysError
+from nats.js.errors import NotFoundError
 
 from contracts.bus import Bus
 from contracts.message import now
@@ -87,16 +87,13 @@ class Heartbeat:
 
 async def living(bus: Bus) -> list[dict[str, Any]]:
     """Return what every live instance of every service last said."""
-    bucket = await bus.jetstream.key_value("workers")
-    try:
-        keys = await bucket.keys()
-    except NoKeysError:
-        return []
+    stream = bus.jetstream
+    info = await stream.stream_info("KV_workers", subjects_filter="$KV.workers.>")
     found = []
-    for key in keys:
-        with suppress(Exception):  # expired between the two reads
-            entry = await bucket.get(key)
-            found.append(json.loads(entry.value or b"{}"))
+    for subject in info.state.subjects or {}:
+        with suppress(NotFoundError):  # expired between the two reads
+            beat = await stream.get_last_msg("KV_workers", subject, direct=True)
+            found.append(json.loads(beat.data or b"{}"))
     return [f for f in found if f and _age(f) < TTL_SECONDS]
 
 
