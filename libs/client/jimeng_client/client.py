@@ -85,18 +85,18 @@ class Client:
         """Stop a task."""
         return Cancelled.model_validate(self._ask("POST", f"tasks/{task_id}/cancel"))
 
-    def follow(self, task_id: str) -> Iterator[Task]:
+    def follow(self, task: Task | str) -> Iterator[Task]:
         """Give a task now and at each change, up to its end.
 
         A gateway that restarts meanwhile is waited for.
         """
-        task = self.get(task_id)
+        task = self.get(task) if isinstance(task, str) else task
         yield task
         pause = FIRST_PAUSE
         while not task.ended:
             time.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * GROWTH)
-            found = self._get_patiently(task_id)
+            found = self._get_patiently(task.id)
             if found != task:
                 task, pause = found, FIRST_PAUSE
                 yield task

@@ -36,15 +36,13 @@ _STAGES = {
 }
 
 
-def follow(client: "Client", task: str, url: str) -> "Task":
+def follow(client: "Client", task: "Task", url: str) -> "Task":
     """Show a task until it ends."""
-    last: Task | None = None
-    with left_alone(task, url), _line() as show:
-        for last in client.follow(task):
-            show(describe(last))
-    if last is None:
-        raise RuntimeError("following gives a task at least once")
-    return last
+    with left_alone(task.id, url), _line() as show:
+        for found in client.follow(task):
+            task = found
+            show(describe(task))
+    return task
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def task(
         if cancel:
             found = _cancel(client, task_id)
         elif follow or output:
-            found = _follow(client, task_id, url)
+            found = _follow(client, client.get(task_id), url)
         else:
             found = client.get(task_id)
         _show(found, as_json=as_json)
@@ -102,10 +102,10 @@ def _cancel(client: "Client", task_id: str) -> "Task":
     return done.task
 
 
-def _follow(client: "Client", task_id: str, url: str) -> "Task":
+def _follow(client: "Client", found: "Task", url: str) -> "Task":
     from standalone.cli.progress import follow
 
-    return follow(client, task_id, url)
+    return follow(client, found, url)
 
 
 def _finish(client: "Client", found: "Task", output: Path | None) -> None:

@@ -111,7 +111,7 @@ def _wait_and_save(
     from standalone.cli.progress import finish, follow, left_alone
 
     say(f"Task {task.id}: {task.model}, {task.duration} s, {task.ratio}")
-    ended = follow(client, task.id, url)
+    ended = follow(client, task, url)
     if as_json and ended.status != "succeeded":
         print_json(ended)
     with left_alone(task.id, url):

@@ -1,0 +1,87 @@
+"""The gateway of `tests/gateway_http`, and the `jimeng` command as a process."""
+
+import asyncio
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+_FILE = Path(__file__).parents[1] / "gateway_http" / "conftest.py"
+_spec = spec_from_file_location("gateway_fixtures_of_cli", _FILE)
+_stage = module_from_spec(_spec)
+_spec.loader.exec_module(_stage)
+
+all_beat, beat, gateway = _stage.all_beat, _stage.beat, _stage.gateway
+run_gateway, scheduler, stand_in = (
+    _stage.run_gateway,
+    _stage.scheduler,
+    _stage.stand_in,
+)
+
+
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Jimeng:
+    """Runs the command against one gateway, in a folder of its own."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.folder = folder
+
+    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "JIMENG_GATEWAY_URL": self.url,
+            "COLUMNS": "100",
+        }
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "standalone.cli.app",
+            *arguments,
+            cwd=self.folder,
+            env=environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def __call__(self, *arguments: str, stdin: str = "") -> Ended:
+        process = await self.start(*arguments)
+        out, err = await process.communicate(stdin.encode())
+        return Ended(process.returncode, out.decode(), err.decode())
+
+    async def interrupted(self, *arguments: str, after: str) -> Ended:
+        """Run until a line of stderr has these words, then press Ctrl-C."""
+        process = await self.start(*arguments)
+        seen = ""
+        while after not in seen:
+            line = await process.stderr.readline()
+            assert line, f"ended before {after!r}: {seen}"
+            seen += line.decode()
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+        return Ended(process.returncode, out.decode(), seen + err.decode())
+
+
+@pytest.fixture
+def jimeng(gateway, tmp_path) -> Jimeng:
+    """Give the command; it speaks to this test's gateway."""
+    return Jimeng(gateway.url, tmp_path)
+
+
+@pytest.fixture
+def nowhere(tmp_path) -> Jimeng:
+    """Give the command without any gateway."""
+    return Jimeng("http://127.0.0.1:9", tmp_path)
