@@ -1,0 +1,43 @@
+"""Puts the downloader together."""
+
+import blobs
+import jimeng
+from contracts.bus import Bus
+from contracts.requests import Credential
+from downloader import handlers
+from downloader.domain import account_of
+from downloader.settings import Settings
+from runtime import logs, service
+from runtime.settings import SettingsError
+
+
+def create_app(settings: Settings) -> service.App:
+    """Return the downloader. Raises SettingsError when STORAGE_URL cannot be used."""
+    bus = Bus("downloader", settings.link, fatal=service.fatal, scope=logs.about)
+    upstream = jimeng.Upstream(settings.jimeng_upstream or None)
+
+    def site(credential: Credential) -> jimeng.Jimeng:
+        return jimeng.Jimeng(account_of(credential), upstream)
+
+    def straight(credential: Credential) -> jimeng.Jimeng:
+        return site(credential.model_copy(update={"proxy": None}))
+
+    source = handlers.Source(
+        site=site,
+        carrier=site if settings.download_proxy else straight,
+        upstream=upstream.origin,
+        hosts=settings.download_hosts,
+        max_bytes=settings.download_max_bytes,
+    )
+    handlers.register(
+        bus, _store(settings), source, concurrency=settings.download_concurrency
+    )
+    return service.App(bus)
+
+
+def _store(settings: Settings) -> blobs.Store:
+    url = settings.storage_url or f"file:{settings.data_dir / 'blobs'}"
+    try:
+        return blobs.open_store(url)
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"STORAGE_URL: {error}") from None

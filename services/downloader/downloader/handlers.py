@@ -1,0 +1,113 @@
+"""One command in, its results in the store or why they cannot be had out."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+
+import jimeng
+from blobs import Store
+from contracts.bus import Bus
+from contracts.requests import Credential, GetCredential
+from contracts.tasks import Item, ResultRef, StoreResults
+from downloader import domain
+from downloader.domain import Place
+from downloader.fetch import Fetcher, TroubleError
+from downloader.storing import NeverError, Storing, stored_before
+
+Site = Callable[[Credential], AbstractAsyncContextManager[jimeng.Jimeng]]
+# Some 30 s of pauses: after that a link of lower bit rate is better than none.
+PATIENCE = 5
+
+log = logging.getLogger("downloader")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where results come from.
+
+    `carrier` is the client their bytes are fetched with, `site` the one that asks.
+    """
+
+    site: Site
+    carrier: Site
+    upstream: str | None
+    hosts: Sequence[str]
+    max_bytes: int
+
+    def allow(self, url: str) -> bool:
+        """Whether a link is followed."""
+        return domain.allowed(url, self.upstream, self.hosts)
+
+    def secured(self, urls: Sequence[str]) -> tuple[str, ...]:
+        """Return the links as they are followed, each once."""
+        return tuple(dict.fromkeys(domain.secured(u, self.upstream) for u in urls))
+
+
+def register(bus: Bus, store: Store, source: Source, *, concurrency: int) -> None:
+    """Take the results of finished jobs. What is stored already is not fetched."""
+    troubles: Counter[str] = Counter()
+
+    @bus.consume(StoreResults, concurrency=concurrency)
+    async def store_results(command: StoreResults) -> None:
+        troubles[command.key] += 1
+        patient = troubles[command.key] <= PATIENCE
+        try:
+            results = await _results(bus, store, source, command, patient=patient)
+        except NeverError as error:
+            log.error("result cannot be had: %s", error)  # noqa: TRY400 - no defect
+            await bus.emit(domain.failed(command, str(error)))
+        else:
+            await bus.emit(domain.stored(command, results))
+        del troubles[command.key]
+
+
+async def _results(
+    bus: Bus, store: Store, source: Source, command: StoreResults, *, patient: bool
+) -> list[ResultRef]:
+    """Store what is not there yet, through one client."""
+    results: list[ResultRef] = []
+    async with AsyncExitStack() as opened:
+        storing: Storing | None = None
+        for index, item in enumerate(command.items):
+            place = Place(command.task, index)
+            result = await stored_before(store, place)
+            if result is None:
+                storing = storing or await _open(
+                    bus, store, source, command, opened, patient=patient
+                )
+                urls = source.secured(item.urls)
+                asked = item.model_copy(update={"urls": urls})
+                result = await storing.store(place, asked)
+            results.append(result)
+    if not results:
+        raise NeverError("the site told of no result")
+    return results
+
+
+async def _open(
+    bus: Bus,
+    store: Store,
+    source: Source,
+    command: StoreResults,
+    opened: AsyncExitStack,
+    *,
+    patient: bool,
+) -> Storing:
+    credential = await bus.ask(GetCredential(session=command.session))
+    carrier = await opened.enter_async_context(source.carrier(credential))
+
+    async def renew(index: int, item: Item) -> Sequence[str]:
+        """Ask the site for the links it gives now, the best first."""
+        async with source.site(credential) as site:
+            nodes = await site.history([command.submit_id])
+            node = nodes.get(command.submit_id)
+            links = domain.fresh_links(node, index, item)
+            if links is None:
+                raise TroubleError("the site does not show the result at the moment")
+            best = await site.best_url(item.id) if item.id and links else None
+            return source.secured([best, *links] if best else links)
+
+    fetcher = Fetcher(carrier, source.allow, source.max_bytes)
+    return Storing(store, fetcher, renew, command.kind, patient=patient)

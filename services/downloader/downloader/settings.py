@@ -1,0 +1,44 @@
+"""What the downloader reads from its environment."""
+
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from runtime import settings
+
+# Where the site's results were seen to lie (protocol 1.1), and its own domains.
+RESULT_HOSTS = (
+    "byteimg.com",
+    "toutiaoimg.com",
+    "vlabvod.com",
+    "jimeng.com",
+    "douyinpic.com",
+    "365yg.com",
+    "jianying.com",
+    "capcut.com",
+)
+
+
+class Settings(settings.Settings, settings.UpstreamSettings, settings.StorageSettings):
+    """The site, where results come from, and where they go."""
+
+    download_concurrency: int = Field(
+        8, ge=1, description="Tasks whose results are stored at a time."
+    )
+    download_proxy: bool = Field(
+        default=True, description="Fetch results through the session's proxy too."
+    )
+    download_hosts: settings.CommaList = Field(
+        RESULT_HOSTS,
+        description="Domains results may come from; not used with an upstream.",
+    )
+    download_max_bytes: int = Field(
+        2 * 1024**3, ge=1, description="No result is larger than this."
+    )
+
+    @field_validator("download_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(each.strip() for each in value.split(",") if each.strip())
+        return value

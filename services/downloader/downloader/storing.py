@@ -1,0 +1,96 @@
+"""One result from its links into the store: the best link first, renewed when old."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+import media
+from blobs import Draft, MissingError, Store
+from contracts.tasks import Item, Kind, ResultRef
+from downloader.domain import Place
+from downloader.fetch import ExpiredError, Fetcher, TroubleError, UselessError
+
+Renew = Callable[[int, Item], Awaitable[Sequence[str]]]
+
+log = logging.getLogger("downloader")
+
+
+class NeverError(Exception):
+    """No link gives the result, nor will one."""
+
+
+class Storing:
+    """Stores the results of one task.
+
+    `patient`: wait for a better link that is in trouble instead of taking the next.
+    """
+
+    def __init__(
+        self, store: Store, fetcher: Fetcher, renew: Renew, kind: Kind, *, patient: bool
+    ) -> None:
+        self._store = store
+        self._fetcher = fetcher
+        self._renew = renew
+        self._kind = kind
+        self._patient = patient
+
+    async def store(self, place: Place, item: Item) -> ResultRef:
+        """Store one result. Raises NeverError, and what may work later."""
+        async with self._store.draft(place.draft) as draft:
+            reason = "the site gives no link to it"
+            try:
+                if result := await self._first(place, item.urls, draft):
+                    return result
+            except (ExpiredError, UselessError) as error:
+                reason = str(error)
+                log.info("asking for new links: %s", reason)
+            fresh = await self._renew(place.index, item)
+            try:
+                if result := await self._first(place, fresh, draft):
+                    return result
+            except UselessError as error:
+                reason = str(error)
+            await draft.discard()
+        raise NeverError(reason)
+
+    async def _first(
+        self, place: Place, urls: Sequence[str], draft: Draft
+    ) -> ResultRef | None:
+        """Take the first link that gives a good file; None when there are no links."""
+        problem: UselessError | TroubleError | None = None
+        for url in urls:
+            try:
+                await self._fetcher.fetch(url, draft)
+                return await self._keep(place, draft)
+            except (TroubleError, UselessError) as error:
+                if self._patient and isinstance(error, TroubleError):
+                    raise
+                log.warning("link of no use: %s", error)
+                problem = problem if isinstance(problem, TroubleError) else error
+        if problem:
+            raise problem
+        return None
+
+    async def _keep(self, place: Place, draft: Draft) -> ResultRef:
+        """Verify what came, then give it its name."""
+        try:
+            found = await media.probe(draft.path)
+        except media.NotMediaError as error:
+            await draft.restart("")
+            raise UselessError(str(error)) from None
+        if found.kind != self._kind:
+            await draft.restart("")
+            raise UselessError(f"of kind {found.kind}, not {self._kind}")
+        key = place.key(found.extension)
+        return place.result(key, found, await draft.commit(key))
+
+
+async def stored_before(store: Store, place: Place) -> ResultRef | None:
+    """Return the result when it is there already and good."""
+    key = place.among(await store.keys(place.task))
+    if key is None:
+        return None
+    try:
+        found = await media.probe(store.path(key))
+        return place.result(key, found, await store.measure(key))
+    except (media.NotMediaError, MissingError):
+        return None
