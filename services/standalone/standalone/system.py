@@ -1,7 +1,9 @@
 """Every service in one process: started in order, stopped in reverse."""
 
 import asyncio
+import errno
 import logging
+import socket
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -12,7 +14,7 @@ from contracts.requests import AddSession, RequestRefusedError
 from runtime.data import SIMULATOR, DataFolder
 from runtime.heartbeat import living
 from runtime.service import App, fatal
-from runtime.settings import load
+from runtime.settings import SettingsError, load
 from standalone.nats_server import NatsServer
 from standalone.settings import StandaloneSettings
 from standalone.site import Simulator, look
@@ -20,7 +22,7 @@ from standalone.site import Simulator, look
 if TYPE_CHECKING:
     from gateway_http.app import Gateway
 
-SIMULATED_POLL_SECONDS = 1
+SIMULATED_PACE = {"poll_min_secs": 1, "poll_interval_secs": 1}
 WORKERS = ("uploader", "signer", "poller", "downloader", "log-streamer")
 log = logging.getLogger("standalone")
 
@@ -61,6 +63,7 @@ class System:
         data = self._settings.data_dir
         belongs = SIMULATOR if self._simulate else self.upstream
         folder = opening.enter_context(DataFolder(data, belongs, alone=True))
+        _must_be_free(self._settings.host, self._settings.port)
         simulator = Simulator(data)
         if self._simulate:
             # Both children start while this process imports the services.
@@ -85,16 +88,16 @@ class System:
     ) -> None:
         def made(name: str, **more: Any) -> App:
             kind, create = factories[name]
-            given = self._given(kind, name, server)
-            return create(load(kind, **given), **more)
+            return create(self._settings_of(kind, name, server), **more)
 
+        # All are built before any starts: a wrong setting is found at once.
         scheduler = made("scheduler", folder=folder)
-        await _start(opening, scheduler)
         workers = [made(name) for name in WORKERS]
+        gateway = cast("Gateway", made("gateway-http"))
+        await _start(opening, scheduler)
         async with asyncio.TaskGroup() as group:
             for worker in workers:
                 group.create_task(_start(opening, worker))
-        gateway = cast("Gateway", made("gateway-http"))
         await _start(opening, gateway)
         self._gateway = gateway
         self.url = f"http://{self._settings.host}:{gateway.port}"
@@ -114,19 +117,22 @@ class System:
             return None
         return next((b.get("reason") for b in signers), None) or "no signer runs"
 
-    def _given(
-        self, kind: type[Any], service: str, server: NatsServer
-    ) -> dict[str, Any]:
-        """Return what this run decides for a service, over its environment."""
+    def _settings_of(self, kind: type[Any], service: str, server: NatsServer) -> Any:
+        """Read a service's settings; what this run decides goes over its environment."""
         given = self._settings.for_service(
             service,
             server.link(service),
             jimeng_upstream=self.upstream,
             host=self._settings.host,
             port=self._settings.port,
-            **({"poll_min_secs": SIMULATED_POLL_SECONDS} if self._simulate else {}),
         )
-        return {k: v for k, v in given.items() if k in kind.model_fields}
+        read = load(kind, **{k: v for k, v in given.items() if k in kind.model_fields})
+        if not self._simulate:
+            return read
+        pace = {k: v for k, v in SIMULATED_PACE.items() if k in kind.model_fields}
+        return read.model_copy(
+            update={k: v for k, v in pace.items() if k not in read.model_fields_set}
+        )
 
 
 Factory = tuple[type[Any], Callable[..., App]]
@@ -134,13 +140,11 @@ Factory = tuple[type[Any], Callable[..., App]]
 
 def _factories() -> dict[str, Factory]:
     """Import every service: half a second of CPU, so not on the loop's thread."""
-    import downloader.app
-    import downloader.settings
     import log_streamer.app
     import log_streamer.settings
-    import uploader.app
-    import uploader.settings
 
+    import downloader.app
+    import downloader.settings
     import gateway_http.app
     import gateway_http.settings
     import poller.app
@@ -149,6 +153,8 @@ def _factories() -> dict[str, Factory]:
     import scheduler.settings
     import signer.app
     import signer.settings
+    import uploader.app
+    import uploader.settings
 
     return {
         "scheduler": (
@@ -184,3 +190,18 @@ async def _add_demo_session(scheduler: App) -> None:
         except RequestRefusedError as no:
             if no.refusal.type != "session-exists":
                 raise
+
+
+def _must_be_free(host: str, port: int) -> None:
+    """Find an occupied PORT before anything is started."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return  # the gateway says what is wrong with HOST
+            raise SettingsError(
+                f"PORT {port} is in use: stop what listens there, or choose another "
+                f"with --port or PORT (0 takes any free one)"
+            ) from None
