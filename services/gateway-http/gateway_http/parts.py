@@ -1,14 +1,16 @@
 """What the routes work with; built once, in `app.py`."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Path, Request
 
 from blobs import Store
 from contracts.bus import Bus
 from gateway_http.problems import ProblemBody
 from gateway_http.workers import Workers
+
+TaskId = Annotated[str, Path(min_length=1, max_length=64, description="A task's id.")]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from contracts.requests import Refusal, RequestRefusedError
 
@@ -127,6 +128,11 @@ def register(web: FastAPI) -> None:
     @web.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         return answer(request, _from_http(error))
+
+    @web.exception_handler(ClientDisconnect)
+    async def _gone(request: Request, _: ClientDisconnect) -> Response:
+        # Nobody reads it; it keeps a hang-up from being logged as a defect.
+        return answer(request, Problem(400, "hung_up", "the body broke off"))
 
     @web.exception_handler(Exception)
     async def _defect(request: Request, _: Exception) -> Response:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import uuid_utils
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from contracts.message import now
@@ -11,7 +11,7 @@ from contracts.requests import Cancelled, ListTasks, RequestRefusedError
 from contracts.tasks import CreateTask, Status
 from gateway_http.accept import NotAcceptedError, accept
 from gateway_http.intake import Received, Shelf, receive, shelf
-from gateway_http.parts import Parts, problems
+from gateway_http.parts import Parts, TaskId, problems
 from gateway_http.problems import Problem, refused, unavailable
 from gateway_http.reading import as_queued, cancel_task, read_task
 from gateway_http.references import job_of
@@ -20,7 +20,6 @@ from gateway_http.wish import Wish
 from gateway_http.workers import NO_BROWSER
 
 CONFLICT = 409
-TaskId = Annotated[str, Path(min_length=1, max_length=64, description="A task's id.")]
 
 
 class Created(BaseModel):

@@ -7,11 +7,10 @@ from fastapi.responses import StreamingResponse
 
 from contracts.requests import Task
 from contracts.tasks import ResultRef
-from gateway_http.parts import Parts, problems
+from gateway_http.parts import Parts, TaskId, problems
 from gateway_http.problems import Problem
 from gateway_http.ranges import Slice, UnsatisfiableError, unchanged, wanted
 from gateway_http.reading import read_task
-from gateway_http.routes.tasks import TaskId
 
 ENDINGS = {"video/mp4": "mp4", "video/webm": "webm", "image/png": "png"}
 # A browser that opens the link shows its own player: the file and its style.
