@@ -1,5 +1,6 @@
 """The downloader against the simulated site and against a host that breaks off."""
 
+import asyncio
 import io
 import logging
 from contextlib import asynccontextmanager
@@ -374,6 +375,29 @@ async def test_redirects_are_followed_only_where_links_may_lead(wanting, host, s
     event = await wanting("/f/a", "/f/b")
     assert isinstance(event, Stored)
     assert len(host.seen) == 3
+
+
+async def test_results_come_through_the_sessions_proxy(
+    wanting, host, scheduler, caplog
+):
+    async def refusing(reader, writer):
+        await reader.readline()
+        writer.write(b"HTTP/1.1 502 no\r\ncontent-length: 0\r\n\r\n")
+        scheduler.proxy = None  # the session gets another one
+        writer.close()
+
+    async with await asyncio.start_server(refusing, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        scheduler.proxy = f"http://127.0.0.1:{port}"
+        with caplog.at_level(logging.WARNING):
+            event = await wanting("/f/a")
+    assert isinstance(event, Stored)
+    assert "HTTP 502" in caplog.text or "again in" in caplog.text
+
+
+async def test_the_sessions_proxy_can_be_left_out(wanting, host, scheduler):
+    scheduler.proxy = "http://127.0.0.1:1"
+    assert isinstance(await wanting("/f/a", download_proxy=False), Stored)
 
 
 def test_the_settings_take_hosts_as_a_list(monkeypatch):

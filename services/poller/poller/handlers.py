@@ -22,7 +22,7 @@ from contracts.requests import (
 from contracts.sessions import CheckSession, SessionChecked
 from contracts.tasks import Generated, PollSession
 from poller import domain
-from poller.domain import Pace
+from poller.domain import Fact, Pace
 from poller.sites import Sites
 
 POLL_SECONDS = 30.0
@@ -57,12 +57,14 @@ def register_poll(bus: Bus, sites: Sites, pace: Pace, *, concurrency: int) -> No
         if not due.attempts or due.credential is None:
             raise Again(due.next_seconds or pace.interval_seconds)
         try:
-            nodes = await _look(bus, sites, due, due.credential)
+            nodes, facts = await _look(sites, due, due.credential)
         except TROUBLE as error:
             watch.failures += 1
             await _tell_trouble(bus, due.credential, error)
             seconds = domain.pause_after_trouble(session, watch.failures, pace)
             raise Again(seconds) from None
+        for fact in facts:
+            await bus.emit(fact)
         watch.failures = 0
         watch.advice_seconds = domain.advice(nodes.values())
         planned = due.next_seconds
@@ -79,10 +81,11 @@ async def _due(bus: Bus, session: str, advice_seconds: float | None) -> DueAttem
 
 
 async def _look(
-    bus: Bus, sites: Sites, due: DueAttempts, credential: Credential
-) -> Mapping[str, jimeng.Node]:
-    """Ask for all that is due by one call, and tell what is worth telling."""
+    sites: Sites, due: DueAttempts, credential: Credential
+) -> tuple[Mapping[str, jimeng.Node], list[Fact]]:
+    """Ask for all that is due by one call; return the answers and what to tell."""
     ids = [attempt.submit_id for attempt in due.attempts]
+    facts: list[Fact] = []
     async with sites.at(credential) as site:
         async with asyncio.timeout(POLL_SECONDS):
             nodes = await site.history(ids)
@@ -90,9 +93,8 @@ async def _look(
             fact = domain.reading(attempt, nodes.get(attempt.submit_id), now())
             if isinstance(fact, Generated):
                 fact = domain.with_best(fact, await _best(site, fact))
-            if fact:
-                await bus.emit(fact)
-    return nodes
+            facts += [fact] if fact else []
+    return nodes, facts
 
 
 async def _best(site: jimeng.Jimeng, generated: Generated) -> dict[str, str | None]:
