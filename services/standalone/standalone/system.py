@@ -118,7 +118,7 @@ class System:
         return next((b.get("reason") for b in signers), None) or "no signer runs"
 
     def _settings_of(self, kind: type[Any], service: str, server: NatsServer) -> Any:
-        """Read a service's settings; what this run decides goes over its environment."""
+        """Read the settings of a service; what this run decides comes first."""
         given = self._settings.for_service(
             service,
             server.link(service),
@@ -140,13 +140,12 @@ Factory = tuple[type[Any], Callable[..., App]]
 
 def _factories() -> dict[str, Factory]:
     """Import every service: half a second of CPU, so not on the loop's thread."""
-    import log_streamer.app
-    import log_streamer.settings
-
     import downloader.app
     import downloader.settings
     import gateway_http.app
     import gateway_http.settings
+    import log_streamer.app
+    import log_streamer.settings
     import poller.app
     import poller.settings
     import scheduler.app
