@@ -181,6 +181,22 @@ async def test_a_dead_account_is_told_and_fails_no_job(
     assert isinstance(fact, Progressed)
 
 
+async def test_a_silent_scheduler_slows_no_poll_down(nats, make_bus, tmp_path, until):
+    await nats.provision()
+    sender = make_bus("scheduler")
+    await sender.start()
+    paces = {"poll_interval_secs": 0.1, "poll_min_secs": 0.05}
+    settings = read_settings(Settings, nats, tmp_path, **paces)
+
+    async def deliveries():
+        info = await sender.jetstream.consumer_info("CMD", "poller-poll")
+        return info.delivered.consumer_seq >= 6
+
+    async with running(create_app(settings)):
+        await sender.send(POLL, "1")
+        await until(deliveries, 5)
+
+
 async def test_the_sites_advice_is_handed_to_the_scheduler(poller, scheduler, site):
     site.world.settings.knobs.interval_seconds = 1
     submit_id = await site.submit()

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeoutError
+
 import jimeng
 from contracts.bus import Bus
 from contracts.delivery import Again
@@ -30,6 +33,7 @@ BEST_URL_SECONDS = 10.0
 CHECK_SECONDS = 15.0  # who added the account waits 20 s for the outcome
 NOT_FOUND = 404
 TROUBLE = (jimeng.JimengError, TimeoutError)
+SILENCE = (NatsTimeoutError, NoRespondersError)
 
 log = logging.getLogger("poller")
 
@@ -50,25 +54,18 @@ def register_poll(bus: Bus, sites: Sites, pace: Pace, *, concurrency: int) -> No
     async def poll(command: PollSession) -> None:
         session = command.session
         watch = watches[session]
-        due = await _due(bus, session, watch.advice_seconds)
+        try:
+            due = await _due(bus, session, watch.advice_seconds)
+        except SILENCE:
+            # Not left to the bus: it counts planned waits as failures too.
+            log.warning("the scheduler does not answer")
+            raise Again(domain.pause_after_trouble(session, 1, pace)) from None
         if not due.attempts and due.next_seconds is None:
             del watches[session]
             return
         if not due.attempts or due.credential is None:
             raise Again(due.next_seconds or pace.interval_seconds)
-        try:
-            nodes, facts = await _look(sites, due, due.credential)
-        except TROUBLE as error:
-            watch.failures += 1
-            await _tell_trouble(bus, due.credential, error)
-            seconds = domain.pause_after_trouble(session, watch.failures, pace)
-            raise Again(seconds) from None
-        for fact in facts:
-            await bus.emit(fact)
-        watch.failures = 0
-        watch.advice_seconds = domain.advice(nodes.values())
-        planned = due.next_seconds
-        raise Again(domain.pause(session, watch.advice_seconds, planned, pace))
+        raise Again(await _round(bus, sites, due, due.credential, watch, pace))
 
 
 async def _due(bus: Bus, session: str, advice_seconds: float | None) -> DueAttempts:
@@ -78,6 +75,29 @@ async def _due(bus: Bus, session: str, advice_seconds: float | None) -> DueAttem
         if no.refusal.status == NOT_FOUND:
             return DueAttempts()
         raise
+
+
+async def _round(
+    bus: Bus,
+    sites: Sites,
+    due: DueAttempts,
+    credential: Credential,
+    watch: Watch,
+    pace: Pace,
+) -> float:
+    """Ask the site and tell what it says; return in how many seconds to ask again."""
+    session = credential.session
+    try:
+        nodes, facts = await _look(sites, due, credential)
+    except TROUBLE as error:
+        watch.failures += 1
+        await _tell_trouble(bus, credential, error)
+        return domain.pause_after_trouble(session, watch.failures, pace)
+    for fact in facts:
+        await bus.emit(fact)
+    watch.failures = 0
+    watch.advice_seconds = domain.advice(nodes.values())
+    return domain.pause(session, watch.advice_seconds, due.next_seconds, pace)
 
 
 async def _look(
