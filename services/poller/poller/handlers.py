@@ -63,9 +63,9 @@ def register_poll(bus: Bus, sites: Sites, pace: Pace, *, concurrency: int) -> No
         if not due.attempts and due.next_seconds is None:
             del watches[session]
             return
-        if not due.attempts or due.credential is None:
+        if not due.attempts:
             raise Again(due.next_seconds or pace.interval_seconds)
-        raise Again(await _round(bus, sites, due, due.credential, watch, pace))
+        raise Again(await _round(bus, sites, due, watch=watch, pace=pace))
 
 
 async def _due(bus: Bus, session: str, advice_seconds: float | None) -> DueAttempts:
@@ -78,14 +78,11 @@ async def _due(bus: Bus, session: str, advice_seconds: float | None) -> DueAttem
 
 
 async def _round(
-    bus: Bus,
-    sites: Sites,
-    due: DueAttempts,
-    credential: Credential,
-    watch: Watch,
-    pace: Pace,
+    bus: Bus, sites: Sites, due: DueAttempts, *, watch: Watch, pace: Pace
 ) -> float:
     """Ask the site and tell what it says; return in how many seconds to ask again."""
+    if (credential := due.credential) is None:
+        return due.next_seconds or pace.interval_seconds
     session = credential.session
     try:
         nodes, facts = await _look(sites, due, credential)
