@@ -86,7 +86,8 @@ def invalid_field(field: str, message: str, status: int = 422) -> Problem:
 def refused(refusal: Refusal) -> Problem:
     """Pass the scheduler's no on."""
     errors = [field_error([refusal.field], refusal.detail)] if refusal.field else []
-    return Problem(refusal.status, refusal.type, refusal.detail, errors=errors)
+    kind = refusal.type.replace("-", "_")  # one way of writing them over HTTP
+    return Problem(refusal.status, kind, refusal.detail, errors=errors)
 
 
 def unavailable(detail: str, kind: str = "unavailable", **more: Any) -> Problem:

@@ -94,13 +94,14 @@ def add(
     entries = list(_entries(_lines(file)))
     if not entries:
         fail("no credential was given", WRONG)
+    results = []
     with gateway(url, api_key) as client:
-        results = [_add(client, entry, max_active) for entry in entries]
+        for entry in entries:
+            results.append(_add(client, entry, max_active))
+            if not as_json:
+                typer.echo(results[-1].line)
     if as_json:
         print_json([result.told for result in results])
-    else:
-        for result in results:
-            typer.echo(result.line)
     if not all(result.good for result in results):
         raise typer.Exit(FAILED)
 
