@@ -59,6 +59,8 @@ def register(bus: Bus, store: Store, source: Source, *, concurrency: int) -> Non
             log.error("result cannot be had: %s", error)  # noqa: TRY400 - no defect
             await bus.emit(domain.failed(command, str(error)))
         else:
+            size = sum(result.size for result in results)
+            log.info("results are stored", extra={"bytes": size})
             await bus.emit(domain.stored(command, results))
         del troubles[command.key]
 

@@ -14,7 +14,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 import jimeng
 from contracts.bus import Bus
 from contracts.delivery import Again
-from contracts.message import now
+from contracts.message import now, words
 from contracts.requests import (
     AskDue,
     Credential,
@@ -91,6 +91,8 @@ async def _round(
         await _tell_trouble(bus, credential, error)
         return domain.pause_after_trouble(session, watch.failures, pace)
     for fact in facts:
+        what = words(type(fact).__name__)
+        log.info("job: %s", what, extra={"task": fact.task, "round": fact.n})
         await bus.emit(fact)
     watch.failures = 0
     watch.advice_seconds = domain.advice(nodes.values())
