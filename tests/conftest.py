@@ -1,6 +1,8 @@
 """What every test may use: a real nats-server of its own, buses, a way to await."""
 
 import asyncio
+import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from inspect import isawaitable
@@ -25,6 +27,34 @@ def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_loopback_only)
+
+BROWSER = Path(__file__).parent.parent / ".venv" / "browser"
+_EXCUSES: dict[str, Callable[[], bool]] = {
+    "Chromium": lambda: not (BROWSER.exists() and BROWSER.read_text()),
+    "nats CLI": lambda: shutil.which("nats") is None,
+}
+_unexcused: set[str] = set()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """With CI=true, keep what was skipped though this machine could have run it."""
+    if report.skipped and os.environ.get("CI") == "true":
+        text = str(report.longrepr)
+        if not any(name in text and missing() for name, missing in _EXCUSES.items()):
+            _unexcused.add(f"{report.nodeid}: {text}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let such a skip fail the session."""
+    if _unexcused:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which skips those were."""
+    for line in sorted(_unexcused):
+        terminalreporter.write_line(f"SKIPPED WITHOUT NEED {line}")
 
 
 @pytest.fixture

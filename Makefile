@@ -1,0 +1,69 @@
+# `make` alone prints what can be done; `run` and `test` set up what they need.
+# A fresh machine has python3 (3.11 or newer), pip and make; the rest comes here.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+PYPROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
+PACKAGES := $(patsubst %/py.typed,%,$(wildcard libs/*/*/py.typed services/*/*/py.typed))
+
+.PHONY: help setup run test check fix e2e bench lock asyncapi env-example \
+	contracts-snapshot isolated clean
+
+help: ## Print this
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | \
+		awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
+
+setup: .venv/ready ## Install everything needed into .tools and .venv; find a browser
+	@$(PYTHON) tools/browser.py --again
+
+run: .venv/browser ## Show the gateway at work, on a simulated site
+	@$(BIN)/jimeng demo
+
+test: .venv/browser ## Run the tests
+	@$(PYTHON) -m pytest
+
+check: .venv/ready ## Format, lint, types, layers, declared dependencies
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy $(PACKAGES)
+	@$(BIN)/lint-imports
+	@$(PYTHON) tools/declared.py
+
+isolated: .venv/ready ## Import each package with its declared dependencies alone
+	@$(PYTHON) tools/declared.py --isolated
+
+fix: .venv/ready ## Format, and mend what can be mended by itself
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+e2e: .venv/browser ## Run the whole system through its story and its accidents
+	@$(PYTHON) -m pytest tests/e2e -n 0 -m "slow or not slow"
+
+bench: .venv/ready ## Measure how much it can do
+	@$(PYTHON) tools/bench.py
+
+lock: .tools/bin/uv ## Resolve all dependencies anew into requirements.lock
+	@sh tools/lock.sh
+
+asyncapi: .venv/ready ## Write docs/asyncapi.yaml from the message classes
+	@$(PYTHON) -m contracts.asyncapi > docs/asyncapi.yaml
+
+env-example: .venv/ready ## Write .env.example from the settings classes
+	@$(PYTHON) -m runtime.env_example > .env.example
+
+contracts-snapshot: .venv/ready ## Accept the present messages as the contract
+	@$(PYTHON) -m contracts.schemas > tests/contracts/schemas.json
+
+clean: ## Remove what setup made
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.tools/bin/uv:
+	@sh tools/setup.sh uv
+
+.venv/ready: requirements.lock tools/setup.sh $(PYPROJECTS)
+	@sh tools/setup.sh
+
+.venv/browser: .venv/ready tools/browser.py
+	@$(PYTHON) tools/browser.py
