@@ -59,7 +59,9 @@ class Deployment:
     def start_site(self) -> None:
         """Start the simulated site."""
         command = [sys.executable, "-m", "simulator", "--port", "0", "--data"]
-        process = self._spawn("site", [*command, str(self.data / "site")], pipe=True)
+        process = self._spawn(
+            "site", [*command, str(self.data / "site"), "--scale", "0.4"], pipe=True
+        )
         assert process.stdout is not None
         line = process.stdout.readline().decode()
         assert line.startswith("simulator ready "), self.output("site")

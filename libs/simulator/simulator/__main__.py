@@ -29,6 +29,8 @@ def main() -> None:
         _die_with_parent()
     _log_json()
     listener = socket.create_server(("127.0.0.1", arguments.port), backlog=1024)
+    # Inherited by what is accepted; else each answer waits for a delayed ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     greeting = f"simulator ready {url}" if arguments.announce else ""
     for number in (signal.SIGTERM, signal.SIGINT):
