@@ -1,26 +1,24 @@
-"""The gateway of `tests/gateway_http`, and the `jimeng` command as a process."""
+"""A running gateway, and the `jimeng` command as a process."""
 
 import asyncio
 import os
 import signal
 import sys
 from dataclasses import dataclass
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
-_FILE = Path(__file__).parents[1] / "gateway_http" / "conftest.py"
-_spec = spec_from_file_location("gateway_fixtures_of_cli", _FILE)
-_stage = module_from_spec(_spec)
-_spec.loader.exec_module(_stage)
-
-all_beat, beat, gateway = _stage.all_beat, _stage.beat, _stage.gateway
-run_gateway, scheduler, stand_in = (
-    _stage.run_gateway,
-    _stage.scheduler,
-    _stage.stand_in,
+from gateway_support import (
+    all_beat,
+    beat,
+    gateway,
+    run_gateway,
+    scheduler,
+    stand_in,
 )
+
+__all__ = ["all_beat", "beat", "gateway", "run_gateway", "scheduler", "stand_in"]
 
 
 @dataclass
@@ -71,7 +69,7 @@ class Jimeng:
             assert line, f"ended before {after!r}: {seen}"
             seen += line.decode()
         process.send_signal(signal.SIGINT)
-        out, err = await process.communicate()
+        out, err = await process.communicate(b"")  # which closes its input, too
         return Ended(process.returncode, out.decode(), seen + err.decode())
 
 

@@ -266,11 +266,12 @@ async def test_the_service_runs_as_a_process_and_stops_at_sigterm(
     second = await serve(nats, tmp_path, port=url.rpartition(":")[2])
     _, refused = await second.communicate()
     process.terminate()
+    await asyncio.wait_for(process.communicate(), 5)
 
     assert from_process == (0, FILM)
     assert second.returncode == 2
     assert re.fullmatch(rb"PORT \d+ is in use: [^\n]+\n", refused)
-    assert await asyncio.wait_for(process.wait(), 5) == 0
+    assert process.returncode == 0
 
 
 async def start_gateway(nats, folder):

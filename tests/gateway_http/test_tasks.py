@@ -2,6 +2,9 @@
 
 import asyncio
 import base64
+import os
+import signal
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
@@ -301,6 +304,33 @@ async def test_no_201_without_nats_and_no_ghost_afterwards(
         task = await until(lambda: accepted(gateway))
         await until(lambda: task in scheduler.tasks)
         assert [c.task for c in scheduler.created] == [task]
+
+
+async def test_a_create_whose_ack_is_lost_is_named_and_keeps_its_files(
+    nats, scheduler, all_beat, run_gateway, until
+):
+    await all_beat()
+    async with run_gateway(Patience(accept=0.6)) as gateway:
+        with frozen(nats):
+            answer = await gateway.http.post(
+                "/api/v1/tasks", data={"prompt": "@1"}, files={"files": ("a.png", PNG)}
+            )
+        problem = answer.json()
+        await until(lambda: problem["task_id"] in scheduler.tasks)
+
+        assert (answer.status_code, problem["type"]) == (503, "acceptance_unknown")
+        (created,) = scheduler.created
+        assert gateway.files() == [created.job.files[0].key]
+
+
+@contextmanager
+def frozen(nats):
+    """Let the server take bytes in and answer none of them."""
+    os.kill(nats._process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(nats._process.pid, signal.SIGCONT)
 
 
 async def accepted(gateway):

@@ -38,11 +38,12 @@ class Parts:
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the answers a route may give beside a yes, for /docs."""
-    schema = {"schema": ProblemBody.model_json_schema()}
+    schema = ProblemBody.model_json_schema()
+    schema["properties"]["errors"]["items"] = schema.pop("$defs")["FieldError"]
     return {
         status: {
             "description": "A problem (RFC 9457).",
-            "content": {"application/problem+json": schema},
+            "content": {"application/problem+json": {"schema": schema}},
         }
         for status in statuses
     }

@@ -1,0 +1,314 @@
+"""A running gateway, with a stand-in that answers as the scheduler would."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts.bus import Bus
+from contracts.message import now
+from contracts.requests import (
+    AddSession,
+    Cancelled,
+    CancelTask,
+    EnableSession,
+    ListSessions,
+    ListTasks,
+    ReadSession,
+    ReadStats,
+    ReadTask,
+    Refusal,
+    RemoveSession,
+    RequestRefusedError,
+    Session,
+    SessionReply,
+    Sessions,
+    Stats,
+    Task,
+    TaskPage,
+    TestSession,
+)
+from contracts.sessions import Credits, SessionChanged
+from contracts.tasks import TERMINAL, CreateTask, ResultRef
+from gateway_http.app import Gateway, create_app
+from gateway_http.parts import Patience
+from gateway_http.settings import GatewaySettings
+from gateway_http.workers import SERVICES
+from runtime.settings import load
+
+
+class StandIn:
+    """What the scheduler is to the gateway; its state is the test's to set."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.created: list[CreateTask] = []
+        self.tasks: dict[str, Task] = {}
+        self.sessions: dict[str, Session] = {}
+        self.asked: list[Any] = []
+        self.hide_once: set[str] = set()
+        self.outcome: str | None = "active"
+        self.duplicate_of: str | None = None
+        self.on_create: Callable[[Task], Task] = lambda task: task
+        for request, handler in {
+            ReadTask: self.read_task,
+            ListTasks: self.list_tasks,
+            CancelTask: self.cancel_task,
+            ReadStats: self.stats,
+            ListSessions: self.list_sessions,
+            ReadSession: self.read_session,
+            AddSession: self.add_session,
+            RemoveSession: self.remove_session,
+            EnableSession: self.enable_session,
+            TestSession: self.test_session,
+        }.items():
+            bus.answer(request)(handler)
+
+    def take_creates(self) -> None:
+        """Take creates from CMD, as the scheduler does."""
+        self.bus.consume(CreateTask, concurrency=1)(self.create)
+
+    async def create(self, command: CreateTask) -> None:
+        self.created.append(command)
+        shared = {n for n in CreateTask.model_fields if n in Task.model_fields}
+        task = Task(
+            id=command.task,
+            status="queued",
+            stage="waiting",
+            revision=1,
+            updated_at=command.created_at,
+            **{n: getattr(command, n) for n in shared},
+        )
+        self.tasks[task.id] = self.on_create(task)
+
+    def change(self, task: str, **fields: Any) -> Task:
+        self.tasks[task] = self.tasks[task].model_copy(update=fields)
+        return self.tasks[task]
+
+    async def read_task(self, request: ReadTask) -> Task:
+        self.asked.append(request)
+        if request.task in self.hide_once:
+            self.hide_once.discard(request.task)
+            refuse(404, "not_found", "no such task")
+        return self._task(request.task)
+
+    async def list_tasks(self, request: ListTasks) -> TaskPage:
+        self.asked.append(request)
+        found = [t for t in self.tasks.values() if request.status in {None, t.status}]
+        more = "next" if len(found) > request.limit else None
+        return TaskPage(tasks=tuple(found[: request.limit]), cursor=more)
+
+    async def cancel_task(self, request: CancelTask) -> Cancelled:
+        task = self._task(request.task)
+        if task.status in TERMINAL:
+            refuse(409, "already_ended", f"the task is {task.status}")
+        task = self.change(task.id, status="cancelled", stage=None)
+        return Cancelled(task=task, upstream_charged="unknown")
+
+    async def stats(self, request: ReadStats) -> Stats:
+        return Stats(total=len(self.tasks), queued=len(self.tasks))
+
+    async def list_sessions(self, request: ListSessions) -> Sessions:
+        return Sessions(sessions=tuple(self.sessions.values()))
+
+    async def read_session(self, request: ReadSession) -> SessionReply:
+        return SessionReply(session=self._session(request.id))
+
+    async def add_session(self, request: AddSession) -> SessionReply:
+        secret = request.credential.get_secret_value()
+        if any(s.masked == mask(secret) for s in self.sessions.values()):
+            refuse(409, "duplicate_session", "this credential is in the pool already")
+        session = Session(
+            id=f"s{len(self.sessions) + 1}",
+            label=request.label,
+            masked=mask(secret),
+            region="cn",
+            state="unchecked",
+            max_active=request.max_active,
+            created_at=now(),
+            updated_at=now(),
+        )
+        self.sessions[session.id] = session
+        await self.check(session.id)
+        return SessionReply(session=session)
+
+    async def test_session(self, request: TestSession) -> SessionReply:
+        session = self._session(request.id)
+        await self.check(session.id)
+        return SessionReply(session=session)
+
+    async def enable_session(self, request: EnableSession) -> SessionReply:
+        self._session(request.id)
+        state = "unchecked" if request.enabled else "disabled"
+        return SessionReply(session=self.set_session(request.id, state=state))
+
+    async def remove_session(self, request: RemoveSession) -> SessionReply:
+        session = self._session(request.id)
+        if session.active:
+            refuse(409, "session_busy", "2 tasks are unsettled on it")
+        return SessionReply(session=self.sessions.pop(session.id))
+
+    async def check(self, session: str) -> None:
+        """Tell a check's outcome, if the test wants one."""
+        if self.outcome is None:
+            return
+        left = Credits(gift=60, vip=100) if self.outcome == "active" else None
+        state = self.outcome if self.outcome != "wrong_region" else "expired"
+        found = self.set_session(session, state=state, credits=left)
+        await self.bus.emit(
+            SessionChanged(
+                session=session,
+                n=len(self.asked),
+                what="checked",
+                label=found.label,
+                state=found.state,
+                credits=left,
+                outcome=self.outcome,
+                duplicate_of=self.duplicate_of,
+            )
+        )
+
+    def set_session(self, session: str, **fields: Any) -> Session:
+        self.sessions[session] = self.sessions[session].model_copy(update=fields)
+        return self.sessions[session]
+
+    def _task(self, task: str) -> Task:
+        if task not in self.tasks:
+            refuse(404, "not_found", "no such task")
+        return self.tasks[task]
+
+    def _session(self, session: str) -> Session:
+        if session not in self.sessions:
+            refuse(404, "not_found", "no such session")
+        return self.sessions[session]
+
+
+def refuse(status: int, kind: str, detail: str) -> None:
+    raise RequestRefusedError(Refusal(status=status, type=kind, detail=detail))
+
+
+def mask(secret: str) -> str:
+    return f"{secret[:4]}...{secret[-4:]}"
+
+
+@pytest.fixture
+def stand_in() -> type[StandIn]:
+    """Give the class, for schedulers that a test starts itself."""
+    return StandIn
+
+
+@pytest.fixture
+async def scheduler(nats, make_bus) -> AsyncIterator[StandIn]:
+    """Give a scheduler that answers and takes creates."""
+    await nats.provision()
+    stand_in = StandIn(make_bus("scheduler"))
+    stand_in.take_creates()
+    await stand_in.bus.start()
+    return stand_in
+
+
+@pytest.fixture
+async def beat(nats):
+    """Say that services live: `await beat("signer", browser=True)`."""
+    client = await nats.connect()
+
+    async def say(*services: str, **state: Any) -> None:
+        for service in services:
+            body = {"service": service, "instance": "1", "at": now().isoformat()}
+            await client.jetstream().publish(
+                f"$KV.workers.{service}.1",
+                json.dumps(body | state).encode(),
+                headers={"Nats-TTL": "60"},
+            )
+
+    yield say
+    await client.close()
+
+
+@pytest.fixture
+def all_beat(beat):
+    """Say that every service lives, the gateway aside, which says it itself."""
+
+    async def say(*, browser: bool = True) -> None:
+        others = [s for s in SERVICES if s not in {"gateway-http", "signer"}]
+        await beat(*others)
+        await beat("signer", browser=browser)
+
+    return say
+
+
+class Running:
+    """A running gateway and a client of it."""
+
+    def __init__(self, app: Gateway, http: httpx.AsyncClient, blobs: Path) -> None:
+        self.app = app
+        self.http = http
+        self.blobs = blobs
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.app.port}"
+
+    def files(self) -> list[str]:
+        """Everything that lies in the blob store."""
+        found = (
+            p.relative_to(self.blobs) for p in self.blobs.rglob("*") if p.is_file()
+        )
+        return sorted(map(str, found))
+
+    def store(self, key: str, content: bytes) -> ResultRef:
+        """Put a result where the downloader would."""
+        from hashlib import sha256
+
+        path = self.blobs / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return ResultRef(
+            index=0,
+            key=key,
+            mime="video/mp4",
+            size=len(content),
+            sha256=sha256(content).hexdigest(),
+        )
+
+
+@pytest.fixture
+def run_gateway(nats, tmp_path):
+    """Run gateways: `async with run_gateway(public_url=...) as gateway`."""
+
+    @asynccontextmanager
+    async def run(
+        patience: Patience | None = None, **settings: Any
+    ) -> AsyncIterator[Running]:
+        given: dict[str, Any] = {
+            "nats_url": nats.link.url,
+            "nats_user": nats.link.user,
+            "nats_password": nats.link.password,
+            "data_dir": tmp_path / "data",
+            "port": 0,
+        }
+        read = load(GatewaySettings, _env_file=None, **(given | settings))
+        app = create_app(read, patience or Patience(accept=2, check=2))
+        await app.start()
+        try:
+            url = f"http://127.0.0.1:{app.port}"
+            async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+                yield Running(app, http, tmp_path / "data" / "blobs")
+        finally:
+            async with asyncio.timeout(10):
+                await app.stop()
+
+    return run
+
+
+@pytest.fixture
+async def gateway(scheduler, all_beat, run_gateway) -> AsyncIterator[Running]:
+    """Give a running gateway whose services all live, with a browser."""
+    await all_beat()
+    async with run_gateway() as running:
+        yield running
