@@ -195,6 +195,7 @@ def _generated(
         attempt=attempt.n,
         session=attempt.session,
         submit_id=attempt.submit_id,
+        kind=task.belonging.kind,
         items=event.items,
     )
     task = replace(task, status="downloading", stage="storing", progress=Progress())
