@@ -247,7 +247,7 @@ class serving:  # noqa: N801 - reads as a verb
         self.socket.close()
 
 
-HIDE = 'mount -t tmpfs none /usr/lib/chromium 2>/dev/null || true; exec "$@"'
+HIDE = '/usr/bin/mount -t tmpfs none /usr/lib/chromium && exec "$@"'
 
 
 def test_without_a_browser_it_runs_says_so_and_refuses_only_the_page(start, tmp_path):
