@@ -20,6 +20,7 @@ from signer.browser import Browser, Limits
 from signer.exit import Fence
 from signer.settings import Settings
 from simulator import DEMO_SESSIONS, Knobs
+from simulator import Account as SiteAccount
 from simulator import Settings as SiteSettings
 from simulator import create_app as create_site
 from simulator.world import World
@@ -68,8 +69,15 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path):
-    knobs = Knobs(sdk_delay_ms=20)
-    settings = SiteSettings(data=tmp_path / "site", renders=0, knobs=knobs)
+    settings = SiteSettings(
+        data=tmp_path / "site",
+        accounts=[
+            SiteAccount(sessionid=session, uid=name, concurrency=100)
+            for name, session in SESSIONS.items()
+        ],
+        knobs=Knobs(sdk_delay_ms=20),
+        renders=0,
+    )
     settings.data.mkdir()
     world = World(settings)
     server = Server(create_site(settings, world))

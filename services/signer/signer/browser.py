@@ -102,6 +102,8 @@ class Browser:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # A start that is cut off would leave a driver behind.
+        await asyncio.wait(self._background[:1], timeout=STOP_SECONDS)
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -155,9 +157,8 @@ class Browser:
             async with asyncio.timeout(self._limits.ready_seconds):
                 return await Page.open(chromium, account, self._upstream, self._fence)
         except (TimeoutError, PlaywrightError) as error:
-            # Frozen, or its driver is gone, which Playwright does not show.
             async with self._starting:
-                if self._chromium is chromium:
+                if self._chromium is chromium and not await _alive(chromium):
                     await self._stop()
             reason = str(error) or "no answer"
             raise PageNotReadyError(f"the browser opens no page: {reason}") from None
@@ -245,6 +246,14 @@ async def _pid_of(chromium: Chromium) -> int | None:
     await session.detach()
     found = (p["id"] for p in info["processInfo"] if p["type"] == "browser")
     return next(found, None)
+
+
+async def _alive(chromium: Chromium) -> bool:
+    """Tell whether it answers: one that is frozen, or lost its driver, is connected."""
+    with suppress(PlaywrightError, TimeoutError):
+        async with asyncio.timeout(STOP_SECONDS):
+            return await _pid_of(chromium) is not None
+    return False
 
 
 async def _in_time(closing: Awaitable[None]) -> bool:

@@ -158,7 +158,7 @@ class Exit:
         if self._shut or (self._lost and host == self._guarded):
             return False
         if not self._fence.allows(host, port):
-            log.debug("the page asked for %s, which is not the site's", host)
+            log.debug("the page asked for %s:%d, outside its fence", host, port)
             return False
         return True
 

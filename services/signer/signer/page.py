@@ -5,6 +5,7 @@ What the page signs is not this code's business: it hands a request to the page'
 """
 
 import asyncio
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -44,6 +45,8 @@ _SEND = """async ([url, body]) => {
   });
   return [answer.status, await answer.text()];
 }"""
+
+log = logging.getLogger("signer")
 
 
 class PageNotReadyError(Exception):
@@ -195,8 +198,8 @@ class Page:
         try:
             return jimeng.read_submit(status, text, secrets=self.account.secrets())
         except jimeng.Refused as no:
-            # The refusal may be about this page: its tokens, its age.
-            self.spoiled = no.effect.session is not SessionEffect.NONE
+            if no.effect.session is not SessionEffect.NONE:
+                self.spoiled = True  # it may be about this page: its tokens, its age
             raise
 
     async def _fetch(
@@ -235,12 +238,14 @@ class Page:
 
     async def _filter(self, route: Route) -> None:
         """Decide about each request of the context, before it leaves the browser."""
-        url = route.request.url
-        unused = route.request.resource_type in _UNUSED
+        url, host = route.request.url, place_of(route.request.url)
         with suppress(PlaywrightError):  # the tab is gone
             if urlsplit(url).path == GENERATE_PATH:
                 await self._depart(route)
-            elif unused or not self._fence.allows(*place_of(url)):
+            elif route.request.resource_type in _UNUSED:
+                await route.abort("blockedbyclient")
+            elif not self._fence.allows(*host):
+                log.debug("the page asked for %s:%d, outside its fence", *host)
                 await route.abort("blockedbyclient")
             else:
                 await route.continue_()
