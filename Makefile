@@ -48,7 +48,7 @@ lock: .tools/bin/uv ## Resolve all dependencies anew into requirements.lock
 	@sh tools/lock.sh
 
 asyncapi: .venv/ready ## Write docs/asyncapi.yaml from the message classes
-	@$(PYTHON) -m contracts.asyncapi > docs/asyncapi.yaml
+	@$(PYTHON) tools/asyncapi.py > docs/asyncapi.yaml
 
 env-example: .venv/ready ## Write .env.example from the settings classes
 	@$(PYTHON) -m runtime.env_example > .env.example
