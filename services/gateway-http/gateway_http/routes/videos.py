@@ -1,9 +1,12 @@
 """`/api/v1/tasks/{id}/video`: the stored file, whole or in parts."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from contracts.requests import Task
 from contracts.tasks import ResultRef
@@ -109,4 +112,23 @@ def _answer(
         headers["Content-Type"] = result.mime
         return Response(status_code=status, headers=headers)
     chunks = parts.store.read(result.key, sent.start, sent.stop)
-    return StreamingResponse(chunks, status, headers, media_type=result.mime)
+    return _Chunks(chunks, status, headers, result.mime)
+
+
+class _Chunks(StreamingResponse):
+    """Sends a file piece by piece, and closes it also when the client hangs up."""
+
+    def __init__(
+        self,
+        chunks: AsyncGenerator[bytes],
+        status: int,
+        headers: dict[str, str],
+        mime: str,
+    ) -> None:
+        super().__init__(chunks, status, headers, mime)
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        async with aclosing(self._chunks):
+            await super().__call__(scope, receive, send)
