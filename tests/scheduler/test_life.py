@@ -152,6 +152,11 @@ def test_a_refusal_goes_by_its_code(code, status, effect):
     assert (step.attempt.state, step.attempt.charged) == ("ended", False)
 
 
+def test_a_job_that_cannot_be_sent_at_all_fails_before_the_permit():
+    refused = said.Refused(**ONE, code=ErrorCode.INVALID_REQUEST, detail="ratio")
+    assert run(RESERVED, refused).task.error_code is ErrorCode.INVALID_REQUEST
+
+
 def test_a_content_refusal_tells_the_sites_code_and_text():
     refused = said.Refused(**ONE, n=1, upstream_code="2038", detail="平台规则")
     failed = run(RESERVED, PERMIT, refused).task

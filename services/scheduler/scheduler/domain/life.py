@@ -138,7 +138,8 @@ def _submitted(task: Task, attempt: Attempt, event: said.Submitted, *_: Any) -> 
 def _refused(
     task: Task, attempt: Attempt, event: said.Refused, now: datetime, _: Limits
 ) -> Step:
-    if attempt.state != "permitted":
+    # Also before the permit: the signer found that this cannot be sent at all.
+    if attempt.state not in {"reserved", "permitted"}:
         return Step(task, attempt)
     return not_taken(task, attempt, event, now)
 
