@@ -39,3 +39,25 @@ def text_of(line: bytes) -> str:
 def level_of(text: str) -> Level:
     """Return the level a line gives itself, else info."""
     return next((level for mark, level in _LEVELS if mark.search(text)), "info")
+
+
+class Budget:
+    """How many lines may pass in each second; the rest is counted."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._second = 0
+        self._passed = 0
+        self._skipped = 0
+
+    def take(self, at: float) -> tuple[bool, int]:
+        """Return whether a line may pass, and how many were skipped before it."""
+        skipped = 0
+        if int(at) != self._second:
+            self._second, self._passed = int(at), 0
+            skipped, self._skipped = self._skipped, 0
+        if self._passed < self._per_second:
+            self._passed += 1
+            return True, skipped
+        self._skipped += 1
+        return False, skipped

@@ -15,7 +15,7 @@ from nats.js.errors import NotFoundError
 from contracts.bus import Bus
 from contracts.logs import LogLine
 from contracts.message import now
-from log_streamer.domain import level_of, text_of
+from log_streamer.domain import Budget, level_of, text_of
 from log_streamer.follow import File, Line, Place
 
 AGAIN_SECONDS = 2.0
@@ -36,7 +36,7 @@ class Stream:
         self._source = source
         self._path = path
         self._look = look_seconds
-        self._budget = _Budget(per_second)
+        self._budget = Budget(per_second)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -113,25 +113,3 @@ class Stream:
     @property
     def _key(self) -> str:
         return f"$KV.follow.{self._source}"
-
-
-class _Budget:
-    """How many lines may pass in each second; the rest is counted."""
-
-    def __init__(self, per_second: int) -> None:
-        self._per_second = per_second
-        self._second = 0
-        self._passed = 0
-        self._skipped = 0
-
-    def take(self, at: float) -> tuple[bool, int]:
-        """Return whether a line may pass, and how many were skipped before it."""
-        skipped = 0
-        if int(at) != self._second:
-            self._second, self._passed = int(at), 0
-            skipped, self._skipped = self._skipped, 0
-        if self._passed < self._per_second:
-            self._passed += 1
-            return True, skipped
-        self._skipped += 1
-        return False, skipped
