@@ -4,6 +4,7 @@ from contracts.bus import Bus
 from log_streamer.settings import Settings
 from log_streamer.stream import Stream
 from runtime import logs
+from runtime.background import running
 from runtime.service import App, fatal
 
 SOURCES = ("nats-server", "chromium", "ffmpeg", "simulator")
@@ -22,4 +23,4 @@ def create_app(settings: Settings) -> App:
         )
         for source in SOURCES
     ]
-    return App(bus, after=streams)
+    return App(bus, after=[running(stream.follow) for stream in streams])

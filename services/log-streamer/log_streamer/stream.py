@@ -7,8 +7,6 @@ import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from nats.js.errors import NotFoundError
 
@@ -23,7 +21,7 @@ log = logging.getLogger("log-streamer")
 
 
 class Stream:
-    """While entered, follows one source's file.
+    """Follows one source's file.
 
     Files are looked at by stat: output comes in bursts, a quarter of a second is soon
     enough, and it works the same on every file system.
@@ -37,24 +35,9 @@ class Stream:
         self._path = path
         self._look = look_seconds
         self._budget = Budget(per_second)
-        self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._keep_following())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _keep_following(self) -> None:
+    async def follow(self) -> None:
+        """Follow for ever; what goes wrong is said, and tried again."""
         while True:
             try:
                 await self._follow()

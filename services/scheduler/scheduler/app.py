@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext
 
 from contracts.bus import Bus
 from runtime import logs
+from runtime.background import running
 from runtime.data import DataFolder
 from runtime.sealing import SealError, root_secret
 from runtime.service import App, fatal
@@ -59,15 +60,13 @@ def create_app(settings: SchedulerSettings, *, folder: DataFolder | None = None)
         async with reading(reads) as db:
             relay.take(await outbox.left(db))
         await writer.do(handlers.resume)
-        task = asyncio.create_task(_recheck(writer))
-        yield
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        async with running(lambda: _recheck(writer)):
+            yield
 
     own = DataFolder(settings.data_dir, settings.jimeng_upstream, alone=False)
     held = _held(own) if folder is None else nullcontext()
-    before = (held, database(), relay.run_with(writer), writer)
+    work_on = (running(lambda: relay.run(writer)), running(writer.run))
+    before = (held, database(), *work_on)
     return App(bus, before=before, after=[resumed()])
 
 

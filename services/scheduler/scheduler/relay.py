@@ -4,9 +4,6 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 from contracts.bus import Bus, Kept
 from scheduler.store import outbox
@@ -27,31 +24,9 @@ class Relay:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._writer: Writer | None = None
         self._waiting: list[Parcel] = []
         self._more = asyncio.Event()
         self._tries: dict[int, int] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    def run_with(self, writer: Writer) -> Self:
-        """Say who deletes what was sent."""
-        self._writer = writer
-        return self
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     def take(self, parcels: Sequence[Parcel]) -> None:
         """Publish these soon."""
@@ -59,7 +34,8 @@ class Relay:
             self._waiting += parcels
             self._more.set()
 
-    async def _run(self) -> None:
+    async def run(self, writer: Writer) -> None:
+        """Publish what was taken, for ever; the writer forgets what was sent."""
         room = asyncio.Semaphore(AT_ONCE)
         while True:
             await self._more.wait()
@@ -71,7 +47,7 @@ class Relay:
             sent = await asyncio.gather(
                 *(self._send_group(room, group) for group in groups.values())
             )
-            await self._forget([i for ids in sent for i in ids])
+            self._forget(writer, [i for ids in sent for i in ids])
 
     async def _send_group(
         self, room: asyncio.Semaphore, group: list[Parcel]
@@ -113,16 +89,16 @@ class Relay:
         loop = asyncio.get_running_loop()
         loop.call_later(RETRY_SECONDS, self.take, parcels)
 
-    async def _forget(self, ids: list[int]) -> None:
+    def _forget(self, writer: Writer, ids: list[int]) -> None:
         for parcel_id in ids:
             self._tries.pop(parcel_id, None)
-        if ids and self._writer:
+        if ids:
 
             async def forget(turn: Turn) -> None:
                 await outbox.sent(turn.db, ids)
 
             # Not waited for: publishing goes on meanwhile.
-            task = asyncio.create_task(self._writer.do(forget))
+            task = asyncio.create_task(writer.do(forget))
             task.add_done_callback(_said)
 
 

@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -66,31 +65,9 @@ class Writer:
         self._tell = tell
         self._waiting: list[_Piece] = []
         self._more = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-
-    async def do(self, work: Work[T]) -> T:
-        """Run a piece of work; returns, or raises what it raised, after its commit."""
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Piece(work, done))
-        self._more.set()
-        return await done
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Commit one transaction after another, for ever."""
         wait: float | None = 0.0
         while True:
             with suppress(TimeoutError):
@@ -106,6 +83,13 @@ class Writer:
                 log.exception("transaction failed", extra={"pieces": len(pieces)})
                 self._settle(pieces, error)
                 wait = 1.0
+
+    async def do(self, work: Work[T]) -> T:
+        """Run a piece of work; returns, or raises what it raised, after its commit."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Piece(work, done))
+        self._more.set()
+        return await done
 
     async def _transact(self, pieces: list[_Piece]) -> float | None:
         async with self._engine.begin() as db:
