@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from runtime.service import fatal
+
+AGAIN_SECONDS = 0.1
 
 
 @asynccontextmanager
@@ -27,6 +29,8 @@ async def running(
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        # Once is not enough: before Python 3.12 asyncio.wait_for, which nats-py is full
+        # of, swallows a cancellation that meets its result.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=AGAIN_SECONDS)
