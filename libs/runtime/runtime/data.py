@@ -34,8 +34,12 @@ class DataFolder:
                 f"DATA_DIR {self.path} cannot be written ({error.strerror}): "
                 f"choose another with --data or DATA_DIR, or fix its permissions"
             ) from None
-        self._acquire(self._lock)
-        self._claim()
+        try:
+            self._acquire(self._lock)
+            self._claim()
+        except BaseException:
+            self._release()
+            raise
         return self
 
     def __exit__(
@@ -44,6 +48,9 @@ class DataFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._release()
+
+    def _release(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -52,8 +59,6 @@ class DataFolder:
         try:
             fcntl.flock(lock, self._how | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(lock)
-            self._lock = None
             raise SettingsError(
                 f"DATA_DIR {self.path} is in use by another jimeng: stop it first, "
                 f"or choose another folder with --data"

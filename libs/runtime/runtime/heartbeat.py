@@ -19,6 +19,12 @@ from contracts.message import now
 
 BEAT_SECONDS = 3.0
 TTL_SECONDS = 10
+# A marker that would stay for ever is left by each instance, unless it expires.
+_FAREWELL = {
+    "KV-Operation": "PURGE",
+    "Nats-Rollup": "sub",
+    "Nats-TTL": str(TTL_SECONDS),
+}
 State = Callable[[], Mapping[str, Any]]
 
 
@@ -28,8 +34,11 @@ class Heartbeat:
     `state` adds what the service wants known, such as `{"browser": true}`.
     """
 
-    def __init__(self, bus: Bus, state: State = dict) -> None:
+    def __init__(
+        self, bus: Bus, state: State = dict, *, ttl_seconds: int = TTL_SECONDS
+    ) -> None:
         self._bus = bus
+        self._ttl = ttl_seconds
         self._state = state
         self._started_at = now().isoformat()
         self.instance = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
@@ -56,9 +65,7 @@ class Heartbeat:
             with suppress(asyncio.CancelledError):
                 await self._task
         with suppress(Exception):  # it expires by itself
-            await self._bus.jetstream.publish(
-                self._subject, headers={"KV-Operation": "PURGE", "Nats-Rollup": "sub"}
-            )
+            await self._bus.jetstream.publish(self._subject, headers=_FAREWELL)
 
     async def beat(self) -> None:
         """Say it now; also worth calling when the state has changed."""
@@ -75,7 +82,7 @@ class Heartbeat:
         await self._bus.jetstream.publish(
             self._subject,
             json.dumps(body).encode(),
-            headers={"Nats-TTL": str(TTL_SECONDS)},
+            headers={"Nats-TTL": str(self._ttl)},
         )
 
     async def _keep_beating(self) -> None:

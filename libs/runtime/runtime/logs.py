@@ -22,13 +22,18 @@ ABOUT: ContextVar[tuple[str, str]] = ContextVar("about", default=("-", "-"))
 _SINKS: dict[str, Sink] = {}
 _HIDDEN = "***"
 # Credentials by where they stand: cookie and header forms, keys in JSON or queries.
-_SECRET = re.compile(
-    r"((?:sessionid(?:_ss)?|sid_tt|sid_guard|uid_tt(?:_ss)?|password|secret|token"
-    r"|authorization|cookie|api_key|msToken|a_bogus)"
-    r"[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?)[^\s\"',;&}]+",
-    re.IGNORECASE,
+_NAMES = (
+    r"sessionid(?:_ss)?|sid_tt|sid_guard|uid_tt(?:_ss)?|password|secret|token"
+    r"|authorization|api_key|msToken|a_bogus"
 )
-_PROXY_LOGIN = re.compile(r"(\w+://)[^/\s:@]+:[^/\s@]+@")
+_STANDS = r"\\*[\"']?\s*[=:]\s*\\*[\"']?"
+_SECRET = re.compile(
+    rf"((?:{_NAMES}){_STANDS}(?:bearer\s+)?)[^\s\"',;&}}]+", re.IGNORECASE
+)
+_BEARER = re.compile(r"(\bbearer\s+)[^\s\"',;]+", re.IGNORECASE)
+_COOKIE = re.compile(rf"(cookie{_STANDS})[^\"'\r\n]+", re.IGNORECASE)
+_LOGIN = re.compile(r"(\w[\w+.-]*://)[^/\s\"']+@")
+_SECRET_NAME = re.compile(rf"(?:{_NAMES}|cookie|credential)s?", re.IGNORECASE)
 _QUIET = {"httpx", "httpcore", "aiosqlite", "alembic", "PIL", "asyncio"}
 
 
@@ -127,19 +132,34 @@ def _place(_: Any, __: str, line: Line) -> Line:
 
 
 def scrub(_: Any, __: str, line: Line) -> Line:
-    """Hide whatever stands where a credential stands, in every field."""
+    """Hide whatever stands where a credential stands, in every field, however deep."""
     for name, value in line.items():
-        if isinstance(value, str):
-            line[name] = scrub_text(value)
+        if not name.startswith("_"):  # structlog's own, taken out later
+            line[name] = _scrubbed(name, value)
     return line
+
+
+def _scrubbed(name: str, value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case dict():
+            return {str(k): _scrubbed(str(k), v) for k, v in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_scrubbed(name, each) for each in value]
+    if _SECRET_NAME.fullmatch(name):
+        return _HIDDEN
+    return scrub_text(str(value))
 
 
 def scrub_text(text: str) -> str:
     """Hide credentials in a text."""
-    return _PROXY_LOGIN.sub(rf"\1{_HIDDEN}@", _SECRET.sub(rf"\1{_HIDDEN}", text))
+    for place in (_COOKIE, _SECRET, _BEARER):
+        text = place.sub(rf"\1{_HIDDEN}", text)
+    return _LOGIN.sub(rf"\1{_HIDDEN}@", text)
 
 
 def _hand_on(_: Any, __: str, line: Line) -> Line:
     if sink := _SINKS.get(str(line["service"])):
-        sink(line)
+        sink({name: value for name, value in line.items() if name[0] != "_"})
     return line

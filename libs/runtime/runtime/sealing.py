@@ -48,7 +48,7 @@ class Sealer:
             plain = self._aead.decrypt(
                 nonce, sealed[KEY_ID_BYTES + NONCE_BYTES :], place.encode()
             )
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise SealError(f"the sealed value at {place} is damaged") from None
         return plain.decode()
 
@@ -71,7 +71,7 @@ def root_secret(value: str | None, file: Path) -> str:
 
 def _create(file: Path) -> None:
     """Write a new secret whole or not at all; a racing start keeps the first one."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as out:
         out.write(secrets.token_urlsafe(48) + "\n")

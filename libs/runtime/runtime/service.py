@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
-from nats.errors import NoServersError
+from nats.errors import Error
 from pydantic_settings import BaseSettings
 
 from contracts.bus import Bus, NotProvisionedError
@@ -91,8 +91,9 @@ def main(
             runner.run(_serve(create_app(read)))
     except (SettingsError, NotProvisionedError) as error:
         raise SystemExit(_usage(str(error))) from None
-    except NoServersError:
-        raise SystemExit(_usage(f"NATS_URL {read.nats_url}: no answer")) from None
+    except Error as error:
+        where = logs.scrub_text(read.nats_url)
+        raise SystemExit(_usage(f"NATS_URL {where}: {error}")) from None
 
 
 def _usage(text: str) -> int:
