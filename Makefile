@@ -51,7 +51,7 @@ asyncapi: .venv/ready ## Write docs/asyncapi.yaml from the message classes
 	@$(PYTHON) tools/asyncapi.py > docs/asyncapi.yaml
 
 env-example: .venv/ready ## Write .env.example from the settings classes
-	@$(PYTHON) -m runtime.env_example > .env.example
+	@$(PYTHON) tools/env_example.py > .env.example
 
 contracts-snapshot: .venv/ready ## Accept the present messages as the contract
 	@$(PYTHON) -m contracts.schemas > tests/contracts/schemas.json
