@@ -123,7 +123,7 @@ async def test_nobody_connects_without_a_password(nats, make_bus):
 
 @pytest.mark.timeout(20)
 async def test_a_deleted_consumer_ends_the_process_and_is_not_asked_at_full_speed(
-    js, make_bus, probe
+    js, make_bus, until, probe, caplog
 ):
     fatal = asyncio.Queue()
     bus = make_bus("poller", fatal=fatal.put_nowait, watch_seconds=0.3)
@@ -131,8 +131,12 @@ async def test_a_deleted_consumer_ends_the_process_and_is_not_asked_at_full_spee
     await bus.start()
     await js.delete_consumer("CMD", probe.durable())
     assert "deleted" in await fatal.get()
+    await until(lambda: "cannot take messages" in caplog.text)
+    while not fatal.empty():
+        fatal.get_nowait()
     before = bus.client.stats["out_msgs"]
-    await fatal.get()
+    for _ in range(2):
+        await fatal.get()
     assert bus.client.stats["out_msgs"] - before < 10
 
 
