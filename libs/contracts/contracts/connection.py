@@ -13,6 +13,8 @@ from nats.aio.client import DEFAULT_PENDING_SIZE, Client
 from nats.errors import ConnectionReconnectingError
 from nats.js.errors import NotFoundError
 
+from contracts.ending import end
+
 WATCH_SECONDS = 10.0
 LOOK_SECONDS = 2.0
 GONE_SECONDS = 60.0  # without a good round trip for so long, NATS is gone for good
@@ -124,9 +126,7 @@ class Watch:
     async def stop(self) -> None:
         """Look no more."""
         if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
 
     async def _watch(
         self, client: Client, consumers: Sequence[tuple[str, str]]

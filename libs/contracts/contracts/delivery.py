@@ -21,6 +21,7 @@ from faststream.message import StreamMessage
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
+from contracts.ending import end
 from contracts.message import Message
 from contracts.tasks import AttemptCommand, Died
 
@@ -275,6 +276,4 @@ async def _in_progress(raw: Msg, every_seconds: float) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)

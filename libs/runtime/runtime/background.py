@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from contracts.ending import end
 from runtime.service import fatal
-
-AGAIN_SECONDS = 0.1
 
 
 @asynccontextmanager
@@ -29,8 +28,4 @@ async def running(
     try:
         yield
     finally:
-        # Once is not enough: before Python 3.12 asyncio.wait_for, which nats-py is full
-        # of, swallows a cancellation that meets its result.
-        while not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=AGAIN_SECONDS)
+        await end(task)

@@ -17,6 +17,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Playwright, async_playwright
 
 import jimeng
+from contracts.ending import end
 from signer.exit import Fence
 from signer.page import Page, PageNotReadyError
 
@@ -105,8 +106,7 @@ class Browser:
         # A start that is cut off would leave a driver behind.
         await asyncio.wait(self._background[:1], timeout=STOP_SECONDS)
         for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+            await end(task)
         async with self._starting:
             await self._stop()
 

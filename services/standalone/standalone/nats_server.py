@@ -17,6 +17,7 @@ from typing import Self
 
 import nats
 
+from contracts import ending
 from contracts.bus import Link
 from contracts.streams import provision
 from runtime.settings import SettingsError
@@ -75,9 +76,7 @@ class NatsServer:
         trace: TracebackType | None,
     ) -> None:
         if self._keeper:
-            self._keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeper
+            await ending.end(self._keeper)
         if self._child:
             await end(self._child)
 

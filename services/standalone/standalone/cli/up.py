@@ -1,6 +1,7 @@
 """`jimeng up`: the whole gateway in one process, until Ctrl-C."""
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 9.0
 
 
 def run(
@@ -72,30 +73,55 @@ def serve(
 async def _serve(settings: Any, simulate: bool, log_file: bool, once_up: Any) -> int:  # noqa: FBT001
     from standalone.system import System
 
-    loop = asyncio.get_running_loop()
-    running = asyncio.current_task()
-    stop = asyncio.Event()
-
-    def stopping() -> None:
-        if stop.is_set() or running is None:
-            return
-        stop.set()
-        running.cancel()
-
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stopping)
+    stop = _Stop()
     system = System(settings, simulate=simulate)
     try:
         async with system:
+            stop.starting = False
+            if stop.wanted.is_set():
+                return 0
             if log_file:
                 _log_to_file(settings)
             _say_ready(system, settings, simulate=simulate)
-            if once_up is None or await once_up(system):
-                await asyncio.Event().wait()
+            if once_up is None or await stop.unless(once_up(system)):
+                await stop.wanted.wait()
     except asyncio.CancelledError:
-        if not stop.is_set():
+        if not stop.wanted.is_set():
             raise
     return 0
+
+
+class _Stop:
+    """What Ctrl-C and SIGTERM do: a start is cut off, a running system is left."""
+
+    def __init__(self) -> None:
+        self.wanted = asyncio.Event()
+        self.starting = True
+        self._main = asyncio.current_task()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, self._want)
+
+    def _want(self) -> None:
+        if self.wanted.is_set():
+            return
+        self.wanted.set()
+        if self.starting and self._main:
+            self._main.cancel()
+        # Whatever hangs: nothing is lost by ending, children end with us.
+        asyncio.get_running_loop().call_later(STOP_SECONDS, os._exit, 1)
+
+    async def unless(self, work: Any) -> bool:
+        """Return what work returns, or False as soon as a stop is wanted."""
+        from contracts.ending import end
+
+        task = asyncio.ensure_future(work)
+        waiting = asyncio.ensure_future(self.wanted.wait())
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await end(waiting)
+        if task.done():
+            return bool(task.result())
+        await end(task)
+        return False
 
 
 def _log_to_file(settings: Any) -> None:
