@@ -41,8 +41,8 @@ fix: .venv/ready ## Format, and mend what can be mended by itself
 e2e: .venv/browser ## Run the whole system through its story and its accidents
 	@$(PYTHON) -m pytest tests/e2e -n 0 -m "slow or not slow"
 
-bench: .venv/ready ## Measure how much it can do
-	@$(PYTHON) tools/bench.py
+bench: .venv/browser ## Measure how much it can do
+	@$(PYTHON) tests/bench/overhead.py
 
 lock: .tools/bin/uv ## Resolve all dependencies anew into requirements.lock
 	@sh tools/lock.sh
