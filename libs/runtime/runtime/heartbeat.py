@@ -15,6 +15,7 @@ from typing import Any, Self
 from nats.js.errors import NotFoundError
 
 from contracts.bus import Bus
+from contracts.ending import end
 from contracts.message import now
 
 BEAT_SECONDS = 3.0
@@ -61,9 +62,7 @@ class Heartbeat:
         trace: TracebackType | None,
     ) -> None:
         if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
         with suppress(Exception):  # it expires by itself
             await self._bus.jetstream.publish(self._subject, headers=_FAREWELL)
 

@@ -13,6 +13,7 @@ from nats.errors import Error
 from pydantic_settings import BaseSettings
 
 from contracts.bus import Bus, NotProvisionedError
+from contracts.ending import end
 from runtime import logs
 from runtime.heartbeat import Heartbeat, State
 from runtime.settings import Settings, SettingsError, load
@@ -106,12 +107,17 @@ async def _serve(app: App) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    await app.start()
-    try:
-        await stop.wait()
-    finally:
-        async with asyncio.timeout(STOP_SECONDS):
-            await app.stop()
+    starting = asyncio.create_task(app.start())
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        await end(starting)  # NATS may be away: a start waits for it
+    else:
+        await starting
+        await stopped
+    await end(stopped)
+    async with asyncio.timeout(STOP_SECONDS):
+        await app.stop()
 
 
 __all__ = ["App", "BaseSettings", "fatal", "main"]

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from contracts.bus import Bus
+from contracts.ending import end
 from contracts.logs import LogLine
 from runtime.logs import Line, on_line
 
@@ -54,9 +55,7 @@ class LogShipping:
     ) -> None:
         on_line(self._bus.service, None)
         if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
         await self._publish_all()
 
     def _put(self, line: Line) -> bool:
