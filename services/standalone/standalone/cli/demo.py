@@ -56,9 +56,13 @@ async def _make_video(system: Any, data: Path) -> int:
         *(sys.executable, "-m", "standalone.cli.app", "video", PROMPT),
         *("--model", model, "--image", str(picture), "--duration", "5"),
         *("--url", system.url, "-o", str(video)),
+        stdout=asyncio.subprocess.DEVNULL,  # the path alone, for scripts
     )
     try:
-        return await child.wait()
+        code = await child.wait()
+        if code == 0:
+            sys.stdout.write(f"Your video: {video.resolve()}\n")
+        return code
     finally:
         if child.returncode is None:
             child.terminate()
