@@ -16,7 +16,7 @@ help: ## Print this
 		awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 setup: .venv/ready ## Install everything needed into .tools and .venv; find a browser
-	@$(PYTHON) tools/browser.py --again
+	@$(PYTHON) deploy/tools/browser.py --again
 
 run: .venv/browser ## Show the gateway at work, on a simulated site
 	@$(BIN)/jimeng demo
@@ -29,10 +29,10 @@ check: .venv/ready ## Format, lint, types, layers, declared dependencies
 	@$(BIN)/ruff check
 	@$(BIN)/mypy $(PACKAGES)
 	@$(BIN)/lint-imports
-	@$(PYTHON) tools/declared.py
+	@$(PYTHON) deploy/tools/declared.py
 
 isolated: .venv/ready ## Import each package with its declared dependencies alone
-	@$(PYTHON) tools/declared.py --isolated
+	@$(PYTHON) deploy/tools/declared.py --isolated
 
 fix: .venv/ready ## Format, and mend what can be mended by itself
 	@$(BIN)/ruff format
@@ -45,13 +45,13 @@ bench: .venv/browser ## Measure how much it can do
 	@$(PYTHON) tests/bench/overhead.py
 
 lock: .tools/bin/uv ## Resolve all dependencies anew into requirements.lock
-	@sh tools/lock.sh
+	@sh deploy/tools/lock.sh
 
 asyncapi: .venv/ready ## Write docs/asyncapi.yaml from the message classes
-	@$(PYTHON) tools/asyncapi.py > docs/asyncapi.yaml
+	@$(PYTHON) deploy/tools/asyncapi.py > docs/asyncapi.yaml
 
 env-example: .venv/ready ## Write .env.example from the settings classes
-	@$(PYTHON) tools/env_example.py > .env.example
+	@$(PYTHON) deploy/tools/env_example.py > .env.example
 
 contracts-snapshot: .venv/ready ## Accept the present messages as the contract
 	@$(PYTHON) -m contracts.schemas > tests/contracts/schemas.json
@@ -60,10 +60,10 @@ clean: ## Remove what setup made
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 .tools/bin/uv:
-	@sh tools/setup.sh uv
+	@sh deploy/tools/setup.sh uv
 
-.venv/ready: requirements.lock tools/setup.sh $(PYPROJECTS)
-	@sh tools/setup.sh
+.venv/ready: requirements.lock deploy/tools/setup.sh $(PYPROJECTS)
+	@sh deploy/tools/setup.sh
 
-.venv/browser: .venv/ready tools/browser.py
-	@$(PYTHON) tools/browser.py
+.venv/browser: .venv/ready deploy/tools/browser.py
+	@$(PYTHON) deploy/tools/browser.py

@@ -145,7 +145,7 @@ def test_a_value_in_a_subject_stays_one_token(text):
 
 def test_the_asyncapi_document_is_current():
     made = subprocess.run(
-        [sys.executable, ROOT / "tools" / "asyncapi.py"],
+        [sys.executable, ROOT / "deploy" / "tools" / "asyncapi.py"],
         check=True,
         capture_output=True,
         text=True,

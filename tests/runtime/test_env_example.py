@@ -7,7 +7,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 def test_the_example_names_every_setting_with_its_default():
     made = subprocess.run(
-        [sys.executable, "tools/env_example.py"],
+        [sys.executable, "deploy/tools/env_example.py"],
         cwd=ROOT,
         check=True,
         capture_output=True,

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make .tools/bin/uv and .venv out of python3 (3.11 or newer) and pip. `uv`: only that.
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 say() { printf '%s\n' "$*" >&2; }
 

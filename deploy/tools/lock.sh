@@ -2,7 +2,7 @@
 # Resolve every package and group for every platform into requirements.lock, with
 # hashes, and without naming where packages come from.
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 .tools/bin/uv --quiet lock --upgrade
 {
 	echo "# Made by \`make lock\`: every dependency of every package, for every platform."
