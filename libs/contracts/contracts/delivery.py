@@ -186,10 +186,11 @@ class Delivery:
         if isinstance(error, UnreadableError):
             await self._end(DeadLetter(taken, raw, "unreadable", detail))
             return
-        if _expired(raw, taken):
+        wait = self._pause(raw.metadata.num_delivered)
+        # One that could only be tried again too late is given up with what it says now.
+        if _expired(raw, taken, after=wait):
             await self._end(DeadLetter(taken, raw, "deadline", detail))
             return
-        wait = self._pause(raw.metadata.num_delivered)
         log.warning(
             "handler failed, again in %.1f s",
             wait,
@@ -253,9 +254,9 @@ def seconds_left(raw: Msg, taken: Taken) -> float | None:
     return max(0.001, taken.deadline_seconds - _age_seconds(raw))
 
 
-def _expired(raw: Msg, taken: Taken) -> bool:
+def _expired(raw: Msg, taken: Taken, *, after: float) -> bool:
     limit = taken.deadline_seconds
-    return limit is not None and _age_seconds(raw) >= limit
+    return limit is not None and _age_seconds(raw) + after >= limit
 
 
 def _age_seconds(raw: Msg) -> float:
