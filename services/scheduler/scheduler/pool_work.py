@@ -65,7 +65,7 @@ async def _insert_credential(
 ) -> None:
     row = await sessions.add_credential(turn.db, session.id, fingerprint, turn.now)
     await sessions.seal_credential(turn.db, row, vault.seal(account, row))
-    await turn.say(CheckSession(session=session.id, credential=row))
+    turn.say(CheckSession(session=session.id, credential=row))
 
 
 async def checked(turn: Turn, event: SessionChecked) -> None:
@@ -96,7 +96,7 @@ async def _tell_checked(
     revision: int,
     duplicate_of: str | None = None,
 ) -> None:
-    await turn.say(
+    turn.say(
         SessionChanged(
             session=session.id,
             n=revision,
@@ -143,7 +143,7 @@ async def remove(turn: Turn, wish: asked.RemoveSession) -> SessionReply:
         )
     view = await _view(turn, session.id)
     await sessions.remove(turn.db, session.id, turn.now)
-    await turn.say(
+    turn.say(
         SessionChanged(
             session=session.id,
             n=0,
@@ -165,7 +165,7 @@ async def check_unchecked(turn: Turn) -> None:
 async def _check(turn: Turn, session: Session) -> None:
     found = await sessions.newest_credential(turn.db, session.id)
     if found:
-        await turn.say(CheckSession(session=session.id, credential=found[0]))
+        turn.say(CheckSession(session=session.id, credential=found[0]))
 
 
 async def _load(turn: Turn, session_id: str) -> Session:

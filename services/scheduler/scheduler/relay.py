@@ -97,9 +97,7 @@ class Relay:
             async def forget(turn: Turn) -> None:
                 await outbox.sent(turn.db, ids)
 
-            # Not waited for: publishing goes on meanwhile.
-            task = asyncio.create_task(writer.do(forget))
-            task.add_done_callback(_said)
+            writer.later(forget)
 
 
 def _about(parcel: Parcel) -> str:
@@ -109,8 +107,3 @@ def _about(parcel: Parcel) -> str:
         return parts[2]
     key = parts[-1]
     return key.rpartition("-")[0] if parts[1] not in {"poller", "scheduler"} else key
-
-
-def _said(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        log.error("outbox rows not deleted; they are sent again", exc_info=error)

@@ -21,7 +21,14 @@ from contracts.requests import (
     RequestRefusedError,
 )
 from contracts.sessions import SessionChanged
-from contracts.tasks import CreateTask, PollSession, Progressed, Stage, TaskEvent
+from contracts.tasks import (
+    Belonging,
+    CreateTask,
+    PollSession,
+    Progressed,
+    Stage,
+    TaskEvent,
+)
 from scheduler.domain import dispatch, pool
 from scheduler.domain.life import advance
 from scheduler.domain.rows import Attempt, Session, Task
@@ -62,11 +69,10 @@ def not_found(what: str) -> RequestRefusedError:
 
 async def create(turn: Turn, command: CreateTask) -> None:
     """Take a client's wish in; the same one again changes nothing."""
-    if not await tasks.create(turn.db, command, turn.now):
-        return
-    task = await tasks.load(turn.db, command.task)
-    if task:
-        await turn.say(changed(task, turn.now))
+    belonging = Belonging.model_validate(command.model_dump())
+    task = Task(command.task, belonging, command.job, command.created_at)
+    if await tasks.create(turn.db, task, turn.now):
+        turn.say(changed(task, turn.now))
 
 
 async def fact(turn: Turn, event: Event, rules: Rules) -> None:
@@ -95,7 +101,7 @@ async def permit(turn: Turn, asked: AskPermit, rules: Rules) -> Permit:
         return why
     if attempt.state == "reserved":
         wish = PermitAsked(asked.attempt, asked.send, asked.nonce, asked.body_hash)
-        await _advance(turn, task, wish, rules)
+        await _advance_on(turn, task, attempt, wish, rules)
     return Permit(granted=True, valid_seconds=rules.permit_seconds)
 
 
@@ -181,16 +187,17 @@ async def due(
 async def dispatch_waiting(turn: Turn, rules: Rules) -> float | None:
     """Give waiting tasks their sessions; return in how many seconds to look again."""
     waiting = await tasks.waiting(turn.db, turn.now)
-    found = await sessions.pool(turn.db) if waiting else []
-    if waiting:
-        room = await _room(turn, rules, len(waiting))
-        plan = dispatch.dispatch(waiting, found, room, turn.now)
-        by_id = {s.id: s for s in found}
-        for task_id, session_id in plan.pairs:
-            await _reserve(turn, task_id, by_id[session_id], rules)
-        for task_id, stage in plan.stages:
-            await _explain(turn, task_id, stage)
-    return await _next_look(turn, found)
+    if not waiting:
+        return None
+    found = await sessions.pool(turn.db)
+    room = await _room(turn, rules, len(waiting))
+    plan = dispatch.dispatch(waiting, found, room, turn.now)
+    by_id = {s.id: s for s in found}
+    for task_id, session_id in plan.pairs:
+        await _reserve(turn, task_id, by_id[session_id], rules)
+    for task_id, stage in plan.stages:
+        await _explain(turn, task_id, stage)
+    return dispatch.seconds_to_next(waiting, found, turn.now)
 
 
 async def _room(turn: Turn, rules: Rules, wanted: int) -> int:
@@ -221,17 +228,14 @@ async def _explain(turn: Turn, task_id: str, stage: Stage) -> None:
         await _write(turn, task, None, Step(replace(task, stage=stage), None))
 
 
-async def _next_look(turn: Turn, found: list[Session]) -> float | None:
-    moments = [s.until for s in found if s.until and s.until > turn.now]
-    if at := await tasks.next_due(turn.db, turn.now):
-        moments.append(at)
-    if not moments:
-        return None
-    return max(0.0, (min(moments) - turn.now).total_seconds()) + 0.01
-
-
 async def _advance(turn: Turn, task: Task, event: Happening, rules: Rules) -> None:
     attempt = await attempts.load(turn.db, task.id, task.attempt)
+    await _advance_on(turn, task, attempt, event, rules)
+
+
+async def _advance_on(
+    turn: Turn, task: Task, attempt: Attempt | None, event: Happening, rules: Rules
+) -> None:
     step = advance(task, attempt, event, turn.now, rules.limits)
     await _write(turn, task, attempt, step)
     if step.signal:
@@ -253,9 +257,9 @@ async def _write(turn: Turn, task: Task, attempt: Attempt | None, step: Step) ->
         if not await tasks.save(turn.db, task, after):
             raise RuntimeError(f"task {task.id} changed under its only writer")
         if event:
-            await turn.say(event)
+            turn.say(event)
     for command in step.commands:
-        await turn.say(command)
+        turn.say(command)
 
 
 async def _apply_signal(turn: Turn, signal: Signal) -> None:
@@ -277,7 +281,7 @@ async def write_session(turn: Turn, before: Session, after: Session) -> None:
     if after == before:
         return
     revision = await sessions.save(turn.db, after, turn.now)
-    await turn.say(
+    turn.say(
         SessionChanged(
             session=after.id,
             n=revision,
@@ -294,4 +298,4 @@ async def write_session(turn: Turn, before: Session, after: Session) -> None:
 async def poll_what_is_open(turn: Turn) -> None:
     """Have every session with a sent attempt looked at, whatever was lost."""
     for session in await attempts.sessions_with_open(turn.db):
-        await turn.say(PollSession(session=session))
+        turn.say(PollSession(session=session))

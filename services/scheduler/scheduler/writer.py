@@ -7,8 +7,9 @@ meanwhile is the next one's.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -21,6 +22,7 @@ from scheduler.store import outbox
 from scheduler.store.outbox import Parcel
 
 MOST = 256  # pieces of work in one transaction
+LATER_SECONDS = 1.0
 T = TypeVar("T")
 log = logging.getLogger("scheduler")
 
@@ -33,9 +35,19 @@ class Turn:
     now: datetime
     parcels: list[Parcel] = field(default_factory=list)
 
-    async def say(self, message: Command | Event) -> None:
+    def say(self, message: Command | Event) -> None:
         """Publish after the commit."""
-        self.parcels.append(await outbox.put(self.db, message))
+        self.parcels.append(outbox.parcel_of(message, _next_id()))
+
+
+_last_id = 0
+
+
+def _next_id() -> int:
+    """Return a number that grows, also over restarts; there is one writer."""
+    global _last_id  # noqa: PLW0603 - one counter for the one writer
+    _last_id = max(_last_id + 1, time.time_ns())
+    return _last_id
 
 
 Work = Callable[[Turn], Awaitable[T]]
@@ -91,21 +103,33 @@ class Writer:
         self._more.set()
         return await done
 
+    def later(self, work: Work[None]) -> None:
+        """Run a piece of work with the next transaction that is made anyway."""
+        loop = asyncio.get_running_loop()
+        self._waiting.append(_Piece(work, loop.create_future()))
+        loop.call_later(LATER_SECONDS, self._more.set)
+
     async def _transact(self, pieces: list[_Piece]) -> float | None:
         async with self._engine.begin() as db:
             turn = Turn(db, now())
             for piece in pieces:
-                await self._one(turn, piece)
+                if not await self._one(turn, piece, alone=len(pieces) == 1):
+                    await db.rollback()
+                    self._settle(pieces, None)
+                    return 0.0
             wait = await self._after(turn)
+            await outbox.put(db, turn.parcels)
         # Committed: only now may anybody hear of it.
         self._tell(turn.parcels)
         self._settle(pieces, None)
         return wait
 
-    async def _one(self, turn: Turn, piece: _Piece) -> None:
+    async def _one(self, turn: Turn, piece: _Piece, *, alone: bool) -> bool:
+        """Do one piece; False when it failed and the transaction has to go."""
         before = len(turn.parcels)
         try:
-            async with turn.db.begin_nested():
+            # A piece that is alone has the whole transaction as its savepoint.
+            async with nullcontext() if alone else turn.db.begin_nested():
                 piece.result = await piece.work(turn)
         except RequestRefusedError as no:
             piece.error = no
@@ -114,6 +138,7 @@ class Writer:
             piece.error = error
         if piece.error:
             del turn.parcels[before:]
+        return not (piece.error and alone)
 
     def _settle(self, pieces: list[_Piece], error: Exception | None) -> None:
         for piece in pieces:

@@ -58,6 +58,15 @@ def dispatch(
     return Dispatched(tuple(pairs), tuple(stages))
 
 
+def seconds_to_next(
+    waiting: Sequence[Waiting], sessions: Sequence[Session], now: datetime
+) -> float | None:
+    """Return when a pause ends, of a task or of a session; None: none pauses."""
+    moments = [task.not_before for task in waiting] + [s.until for s in sessions]
+    coming = [moment for moment in moments if moment and moment > now]
+    return (min(coming) - now).total_seconds() + 0.01 if coming else None
+
+
 def fits(session: Session, model: Model, now: datetime) -> bool:
     """Whether a session may take a task of this model at all."""
     return (

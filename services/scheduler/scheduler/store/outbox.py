@@ -1,6 +1,6 @@
 """Inbox and outbox: what was taken in, and what is still to be told."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, insert, select
@@ -31,20 +31,23 @@ async def first_time(db: AsyncConnection, event_id: str, now: datetime) -> bool:
     return done.rowcount == 1
 
 
-async def put(db: AsyncConnection, message: Command | Event) -> Parcel:
-    """Write a message to be published after the commit."""
+def parcel_of(message: Command | Event, parcel_id: int) -> Parcel:
+    """Pack a message."""
     event = message if isinstance(message, Event) else None
-    parcel = Parcel(
-        id=0,
+    return Parcel(
+        id=parcel_id,
         stream=message.STREAM,
         subject=message.subject,
         message_id=event.id if event else None,
         ttl_seconds=event.TTL_SECONDS if event else None,
         body=message.body(),
     )
-    values = {k: v for k, v in asdict(parcel).items() if k != "id"}
-    done = await db.execute(insert(outbox).values(**values).returning(outbox.c.id))
-    return replace(parcel, id=int(done.scalar_one()))
+
+
+async def put(db: AsyncConnection, parcels: list[Parcel]) -> None:
+    """Write messages to be published after the commit."""
+    if parcels:
+        await db.execute(insert(outbox), [asdict(parcel) for parcel in parcels])
 
 
 async def left(db: AsyncConnection) -> list[Parcel]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, or_, select, tuple_, update
+from sqlalchemy import Row, and_, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,7 +13,6 @@ from contracts.requests import Stats
 from contracts.tasks import (
     TERMINAL,
     Belonging,
-    CreateTask,
     Job,
     Progress,
     ResultRef,
@@ -28,25 +27,21 @@ from scheduler.store.tables import results, tasks
 BACKLOG = 200  # waiting tasks looked at in one dispatch
 
 
-async def create(db: AsyncConnection, command: CreateTask, now: datetime) -> bool:
+async def create(db: AsyncConnection, task: Task, now: datetime) -> bool:
     """Insert a new task; False when its id exists already and nothing was changed."""
     done = await db.execute(
         upsert(tasks)
         .values(
-            id=command.task,
-            kind=command.kind,
-            owner=command.owner,
-            priority=command.priority,
-            metadata=command.metadata,
-            retry_of=command.retry_of,
-            model=command.job.model,
-            job=command.job.model_dump(mode="json"),
-            status="queued",
-            stage="waiting",
-            revision=0,
-            attempt=0,
+            id=task.id,
+            **task.belonging.model_dump(),
+            model=task.job.model,
+            job=task.job.model_dump(mode="json"),
+            status=task.status,
+            stage=task.stage,
+            revision=task.revision,
+            attempt=task.attempt,
             progress={},
-            created_at=command.created_at,
+            created_at=task.created_at,
             updated_at=now,
         )
         .on_conflict_do_nothing()
@@ -95,7 +90,7 @@ async def save(db: AsyncConnection, before: Task, task: Task) -> bool:
 
 
 async def waiting(db: AsyncConnection, now: datetime) -> list[Waiting]:
-    """Return who may go next, the first ones first."""
+    """Return who may go next, the first ones first, those in a pause last."""
     rows = await db.execute(
         select(
             tasks.c.id,
@@ -105,27 +100,26 @@ async def waiting(db: AsyncConnection, now: datetime) -> list[Waiting]:
             tasks.c.stage,
             tasks.c.not_before,
         )
-        .where(
-            tasks.c.status == "queued",
-            or_(tasks.c.not_before.is_(None), tasks.c.not_before <= now),
+        .where(tasks.c.status == "queued")
+        .order_by(
+            func.coalesce(tasks.c.not_before > now, literal(value=False)),
+            tasks.c.priority.desc(),
+            tasks.c.created_at,
+            tasks.c.id,
         )
-        .order_by(tasks.c.priority.desc(), tasks.c.created_at, tasks.c.id)
         .limit(BACKLOG)
     )
     return [
-        Waiting(r.id, r.priority, r.created_at, find_model(r.model), r.stage)
+        Waiting(
+            id=r.id,
+            priority=r.priority,
+            created_at=r.created_at,
+            model=find_model(r.model),
+            stage=r.stage,
+            not_before=r.not_before,
+        )
         for r in rows
     ]
-
-
-async def next_due(db: AsyncConnection, now: datetime) -> datetime | None:
-    """Return when the next task that pauses may be tried again."""
-    found: datetime | None = await db.scalar(
-        select(func.min(tasks.c.not_before)).where(
-            tasks.c.status == "queued", tasks.c.not_before > now
-        )
-    )
-    return found
 
 
 async def page(
