@@ -88,7 +88,10 @@ def test_a_line_knows_its_service_task_and_session(lines):
     log = logging.getLogger("poller")
     with logs.service_scope("poller"), logs.about("cmd.poller.poll.s-1"):
         log.info("asked %d", 3, extra={"attempts": [1, 2], "where": Path("/x")})
-    with logs.service_scope("signer"), logs.about("cmd.signer.page.t-1-2"):
+    with (
+        logs.service_scope("signer"),
+        logs.about("cmd.signer.page.t-1-2", b'{"session": "s-2"}'),
+    ):
         log.warning("slow")
     log.info("outside")
     polled, signed, outside = lines.read()
@@ -104,6 +107,7 @@ def test_a_line_knows_its_service_task_and_session(lines):
         "where": "/x",
     }
     assert (signed["service"], signed["task"]) == ("signer", "t-1")
+    assert signed["session"] == "s-2"
     assert (outside["service"], outside["task"]) == ("-", "-")
 
 

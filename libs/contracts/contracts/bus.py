@@ -64,7 +64,7 @@ class Bus:
         *,
         fatal: Fatal,
         buffered: bool = True,
-        scope: Scope = lambda _: nullcontext(),
+        scope: Scope = lambda _, __: nullcontext(),
         pause: Callable[[int], float] = backoff,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         stop_seconds: float = STOP_SECONDS,

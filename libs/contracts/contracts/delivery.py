@@ -132,8 +132,8 @@ class DeadLetter:
         return 0
 
 
-Scope = Callable[[str], AbstractContextManager[None]]
-"""What to enter while a message is worked on, given its subject."""
+Scope = Callable[[str, bytes], AbstractContextManager[None]]
+"""What to enter while a message is worked on, given its subject and body."""
 
 Bury = Callable[[DeadLetter], Awaitable[None]]
 
@@ -164,7 +164,7 @@ class Delivery:
         """Run a handler to one of its four endings; the message is settled after."""
         left = seconds_left(raw, taken)
         try:
-            with self._scope(raw.subject):
+            with self._scope(raw.subject, raw.data):
                 async with _in_progress(raw, self._heartbeat), asyncio.timeout(left):
                     result = await call()
         except Again as again:

@@ -4,6 +4,7 @@ A line knows its service, task and session without being told: they are taken fr
 context that `service_scope` and `about` set.
 """
 
+import json
 import logging
 import re
 import sys
@@ -48,26 +49,33 @@ def service_scope(service: str) -> Iterator[None]:
 
 
 @contextmanager
-def about(subject: str) -> Iterator[None]:
-    """Say which task or session the lines of this context are about, by subject."""
-    held = ABOUT.set(_names(subject))
+def about(subject: str, body: bytes = b"") -> Iterator[None]:
+    """Say which task and session the lines of this context are about, by message."""
+    held = ABOUT.set(_names(subject, body))
     try:
         yield
     finally:
         ABOUT.reset(held)
 
 
-def _names(subject: str) -> tuple[str, str]:
+def _names(subject: str, body: bytes) -> tuple[str, str]:
     match subject.split("."):
         case ["evt", "task", task, *_]:
-            return task, "-"
+            return task, _session(body)
         case ["evt", "session", session, *_] | ["cmd", "poller", _, session]:
             return "-", session
         case ["cmd", "scheduler", _, task]:
             return task, "-"
         case ["cmd", _, _, key]:
-            return key.rpartition("-")[0], "-"
+            return key.rpartition("-")[0], _session(body)
     return "-", "-"
+
+
+def _session(body: bytes) -> str:
+    try:
+        return str(json.loads(body).get("session", "-"))
+    except (ValueError, AttributeError):
+        return "-"
 
 
 def on_line(service: str, sink: Sink | None) -> None:
