@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from runtime import logs
@@ -54,12 +54,14 @@ def lines():
 @pytest.mark.parametrize("place", PLACES)
 @given(secret=SECRETS)
 def test_no_secret_is_shown_where_secrets_stand(place, secret):
+    assume(secret not in place)  # else what stands around it shows it
     assert secret not in logs.scrub_text(place.format(secret))
 
 
 @pytest.mark.parametrize("place", PLACES)
 @given(secret=SECRETS)
 def test_no_secret_is_shown_in_a_field_however_deep(place, secret):
+    assume(secret not in place)
     text = place.format(secret)
     line = {"a": text, "b": {"c": [text, (text,)]}, "d": ValueError(text)}
     assert secret not in json.dumps(logs.scrub(None, "", line))
