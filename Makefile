@@ -2,6 +2,8 @@
 # A fresh machine has python3 (3.11 or newer), pip and make; the rest comes here.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# Without compiled modules each of the many processes takes a second longer to start.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 PYTHON := $(BIN)/python

@@ -105,6 +105,8 @@ class StandIn:
 
     async def cancel_task(self, request: CancelTask) -> Cancelled:
         task = self._task(request.task)
+        if task.status == "cancelled":
+            return Cancelled(task=task, upstream_charged="unknown")
         if task.status in TERMINAL:
             refuse(409, "already_ended", f"the task is {task.status}")
         task = self.change(task.id, status="cancelled", stage=None)

@@ -161,21 +161,24 @@ async def test_tasks_are_a_plain_table_and_json(jimeng, scheduler, until):
     assert line.endswith("…")
 
 
-async def test_a_task_is_shown_and_cancelled_once(jimeng, scheduler):
+async def test_a_task_is_shown_and_cancelled_while_it_can_be(jimeng, scheduler):
     await jimeng.interrupted("video", "a fox", after="waiting")
     (task,) = scheduler.tasks
 
     shown = await jimeng("task", task)
     cancelled = await jimeng("task", task, "--cancel")
     again = await jimeng("task", task, "--cancel")
+    scheduler.change(task, status="succeeded", stage=None)
+    ended = await jimeng("task", task, "--cancel")
     unknown = await jimeng("task", "none")
 
     assert (shown.status, cancelled.status) == (0, 0)
     assert f"Task:    {task}" in shown.out
     assert "cancelled" in cancelled.out
     assert "whether the site charges" in cancelled.err
-    assert (again.status, unknown.status) == (1, 1)
-    assert "the task is cancelled" in again.err
+    assert again.status == 0
+    assert (ended.status, unknown.status) == (1, 1)
+    assert "the task is succeeded" in ended.err
 
 
 async def test_sessions_are_added_from_stdin_one_per_line(jimeng, scheduler):

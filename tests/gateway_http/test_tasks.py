@@ -238,13 +238,16 @@ async def test_a_cancel_tells_whether_the_site_charges_and_is_refused_at_the_end
 
     first = await gateway.http.post(f"/api/v1/tasks/{task}/cancel")
     again = await gateway.http.post(f"/api/v1/tasks/{task}/cancel")
+    scheduler.change(task, status="succeeded", stage=None)
+    ended = await gateway.http.post(f"/api/v1/tasks/{task}/cancel")
     none = await gateway.http.post("/api/v1/tasks/none/cancel")
 
     assert first.status_code == 200
     assert first.json()["ok"] is True
     assert first.json()["task"]["status"] == "cancelled"
     assert first.json()["upstream_charged"] == "unknown"
-    assert (again.status_code, again.json()["task_status"]) == (409, "cancelled")
+    assert (again.status_code, again.json()["task"]) == (200, first.json()["task"])
+    assert (ended.status_code, ended.json()["task_status"]) == (409, "succeeded")
     assert (none.status_code, none.json()["type"]) == (404, "not_found")
 
 
