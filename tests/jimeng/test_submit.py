@@ -187,3 +187,11 @@ def test_an_unknown_code_is_named():
     with pytest.raises(Unknown) as caught:
         read_submit(200, envelope("99999"))
     assert caught.value.code == "99999"
+
+
+def test_a_secret_that_the_site_echoes_is_in_no_text():
+    secret = "0123456789abcdef0123456789abcdef"
+    text = json.dumps({"ret": "1063", "errmsg": f"bad login {secret}", "data": None})
+    with pytest.raises(Refused) as no:
+        read_submit(200, text, secrets=(secret,))
+    assert secret not in no.value.text + no.value.answer + str(no.value)

@@ -169,8 +169,10 @@ def test_a_task_is_not_tried_for_ever():
     last = attempt(state="permitted", permitted_at=NOW)
     last = replace(last, n=MAX_ATTEMPTS)
     start = task(status="submitting", attempt=MAX_ATTEMPTS)
+    full = said.Refused(task="t", attempt=MAX_ATTEMPTS, upstream_code="1310", detail="")
+    assert run(full, start=start, attempt_=last).task.status == "queued"
     refused = said.Refused(
-        task="t", attempt=MAX_ATTEMPTS, upstream_code="1019", detail="x"
+        task="t", attempt=MAX_ATTEMPTS, upstream_code="3020", detail="x"
     )
     step = run(refused, start=start, attempt_=last)
     assert step.task.error_code is ErrorCode.ATTEMPTS_EXHAUSTED
@@ -208,6 +210,12 @@ def test_cancel_after_the_permit_follows_the_attempt_to_its_end():
     step = advance(step.task, step.attempt, GENERATED, NOW, LIMITS)
     assert step.commands == ()
     assert (step.attempt.state, step.attempt.charged) == ("ended", True)
+
+
+def test_cancel_of_a_held_task_gives_its_slot_back():
+    step = run(RESERVED, PERMIT, UNKNOWN, *ABSENT[:3], CancelAsked())
+    assert (step.task.status, step.attempt.state) == ("cancelled", "ended")
+    assert step.attempt.charged is None
 
 
 def test_only_a_good_answer_after_the_deadline_times_a_task_out():

@@ -316,6 +316,38 @@ async def test_a_restarted_scheduler_goes_on_from_its_rows(stage):
         event = await stage.status("submitting")
 
 
+async def test_a_session_whose_result_is_being_stored_is_not_removed(stage):
+    session = await stage.session()
+    await stage.create()
+    await stage.permit(await stage.next(said.SubmitPlain))
+    items = (Item(id="i", urls=("http://x/v",)),)
+    await stage.hands.emit(said.Generated(task="t1", attempt=1, items=items))
+    await stage.next(said.StoreResults)
+    with pytest.raises(asked.RequestRefusedError) as no:
+        await stage.hands.ask(asked.RemoveSession(id=session))
+    assert no.value.refusal.type == "session-busy"
+
+
+async def test_a_page_ends_where_it_would_outgrow_a_message(stage):
+    many = {f"{n:02}" * 32: "的" * 512 for n in range(16)}
+    for n in range(40):
+        await stage.create(f"t{n:02}", metadata=many)
+    await stage.taken(40)
+    page = await stage.hands.ask(asked.ListTasks(limit=200))
+    rest = await stage.hands.ask(asked.ListTasks(limit=200, cursor=page.cursor))
+    assert 0 < len(page.tasks) < 40
+    assert page.tasks[-1].id > rest.tasks[0].id
+
+
+@pytest.mark.parametrize(
+    "cursor", ["x", "_", "9999-99-99_a", "0001-01-01T00:00+14:00_"]
+)
+async def test_a_cursor_that_is_not_ours_is_refused(stage, cursor):
+    with pytest.raises(asked.RequestRefusedError) as no:
+        await stage.hands.ask(asked.ListTasks(cursor=cursor))
+    assert (no.value.refusal.status, no.value.refusal.field) == (422, "cursor")
+
+
 async def test_unknown_tasks_are_not_found_and_stats_of_nothing_are_zeros(stage):
     with pytest.raises(asked.RequestRefusedError) as no:
         await stage.read("nope")

@@ -64,6 +64,10 @@ def kept(text: str, secrets: Iterable[str] = ()) -> str:
 def read_answer(status: int, text: str, secrets: Iterable[str] = ()) -> Answer:
     """Parse an answer; BadAnswer when it is no JSON, or JSON but no object."""
     secrets = tuple(secrets)
+    # Whatever is read from it goes to people, rows and logs: our own secrets echoed
+    # back are taken out before.
+    for secret in filter(None, secrets):
+        text = text.replace(secret, _MASK)
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):

@@ -36,7 +36,10 @@ class OwnHosts:
 
     def has_origin(self, origin: str) -> bool:
         """Tell whether an Origin header is one of ours; `null` never is."""
-        parts = urlsplit(origin.lower())
+        try:
+            parts = urlsplit(origin.lower())
+        except ValueError:  # not an address at all
+            return False
         if parts.netloc and parts.netloc == self._public.netloc.lower():
             return parts.scheme == self._public.scheme
         return parts.scheme == "http" and parts.netloc in self._hosts()

@@ -38,9 +38,9 @@ def wanted(headers: Mapping[str, str], size: int, etag: str) -> Slice | None:
     if match is None or match.group(1, 2) == ("", ""):
         return None
     first, last = match.groups()
-    if max(len(first), len(last)) > LONGEST_NUMBER:
+    if len(first) > LONGEST_NUMBER:
         raise UnsatisfiableError
-    return _slice(first, last, size)
+    return _slice(first, last[:LONGEST_NUMBER], size)
 
 
 def _slice(first: str, last: str, size: int) -> Slice | None:

@@ -2,9 +2,9 @@
 
 import base64
 import binascii
-import json
 from typing import Annotated, Any, cast
 
+import pydantic_core
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -45,8 +45,10 @@ def _from_text(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
+        return pydantic_core.from_json(
+            value
+        )  # refuses half characters, which json.loads lets in
+    except ValueError:
         raise ValueError("must be a JSON object of texts") from None
 
 

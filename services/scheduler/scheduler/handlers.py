@@ -11,7 +11,7 @@ from scheduler import pool_work, work
 from scheduler.store import sessions, tasks
 from scheduler.store.engine import reading
 from scheduler.vault import Vault
-from scheduler.views import summary, task_view
+from scheduler.views import page_of, task_view
 from scheduler.work import Rules, not_found
 from scheduler.writer import Turn, Writer
 
@@ -94,11 +94,21 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
 
     @bus.answer(asked.ListTasks)
     async def list_tasks(request: asked.ListTasks) -> asked.TaskPage:
-        async with reading(engine) as db:
-            found, cursor = await tasks.page(
-                db, request.status, request.limit, request.cursor
-            )
-        return asked.TaskPage(tasks=tuple(map(summary, found)), cursor=cursor)
+        try:
+            async with reading(engine) as db:
+                found, cursor = await tasks.page(
+                    db, request.status, request.limit, request.cursor
+                )
+        except ValueError as error:
+            raise asked.RequestRefusedError(
+                asked.Refusal(
+                    status=422,
+                    type="invalid-cursor",
+                    detail=f"cursor: {error}",
+                    field="cursor",
+                )
+            ) from None
+        return page_of(found, cursor)
 
     @bus.answer(asked.ReadStats)
     async def stats(_: asked.ReadStats) -> asked.Stats:

@@ -125,8 +125,15 @@ async def enable(turn: Turn, wish: asked.EnableSession) -> SessionReply:
     if not wish.enabled:
         after = replace(session, state="disabled", reason="by an operator", until=None)
         await write_session(turn, session, after)
-    elif session.state != "active":
-        after = replace(session, state="unchecked", reason=None, until=None, setbacks=0)
+    elif session.state != "active" or session.closed_models:
+        after = replace(
+            session,
+            state="unchecked",
+            reason=None,
+            until=None,
+            setbacks=0,
+            closed_models=(),
+        )
         await write_session(turn, session, after)
         await _check(turn, session)
     return SessionReply(session=await _view(turn, session.id))
@@ -135,7 +142,7 @@ async def enable(turn: Turn, wish: asked.EnableSession) -> SessionReply:
 async def remove(turn: Turn, wish: asked.RemoveSession) -> SessionReply:
     """Take a session out; its secret is gone at once, its row stays for its tasks."""
     session = await _load(turn, wish.id)
-    if unsettled := await attempts.unended(turn.db, session.id):
+    if unsettled := await attempts.unsettled(turn.db, session.id):
         raise _no(
             409,
             "session-busy",
@@ -156,9 +163,10 @@ async def remove(turn: Turn, wish: asked.RemoveSession) -> SessionReply:
 
 
 async def check_unchecked(turn: Turn) -> None:
-    """Check again what no check has settled yet."""
+    """Check again what no check has settled, and expired ones that tasks wait for."""
     for session in await sessions.pool(turn.db):
-        if session.state == "unchecked":
+        waited_for = session.state == "expired" and session.active > 0
+        if session.state == "unchecked" or waited_for:
             await _check(turn, session)
 
 

@@ -27,6 +27,7 @@ class Relay:
         self._waiting: list[Parcel] = []
         self._more = asyncio.Event()
         self._tries: dict[int, int] = {}
+        self._still: dict[str, int] = {}  # one of a kind waits, others are the same
 
     def take(self, parcels: Sequence[Parcel]) -> None:
         """Publish these soon."""
@@ -56,7 +57,8 @@ class Relay:
         sent: list[int] = []
         async with room:
             for parcel in sorted(group, key=lambda p: (p.stream != "CMD", p.id)):
-                if not await self._send(parcel):
+                waits = self._still.get(parcel.subject, parcel.id) != parcel.id
+                if not waits and not await self._send(parcel):
                     self._later([p for p in group if p.id not in sent])
                     break
                 sent.append(parcel.id)
@@ -83,7 +85,12 @@ class Relay:
         # A re-issue has an id of its own, or the deduplication would swallow it.
         message_id = f"outbox:{parcel.id}" + (f":{tries}" if tries else "")
         about = _about(parcel)
-        return await self._bus.send_raw(parcel.subject, parcel.body, message_id, about)
+        kept = await self._bus.send_raw(parcel.subject, parcel.body, message_id, about)
+        if kept is Kept.STILL_THERE:
+            self._still[parcel.subject] = parcel.id
+        else:
+            self._still.pop(parcel.subject, None)
+        return kept
 
     def _later(self, parcels: list[Parcel]) -> None:
         loop = asyncio.get_running_loop()
@@ -105,5 +112,6 @@ def _about(parcel: Parcel) -> str:
     parts = parcel.subject.split(".")
     if parts[0] == "evt":
         return parts[2]
-    key = parts[-1]
-    return key.rpartition("-")[0] if parts[1] not in {"poller", "scheduler"} else key
+    if parts[1] == "poller":  # may be there still for long, and holds up nobody
+        return parcel.subject
+    return parts[-1].rpartition("-")[0]

@@ -11,6 +11,7 @@ from scheduler.domain.rows import Attempt, Task
 from scheduler.store import attempts, tasks
 
 PROMPT_SHOWN = 300
+PAGE_BYTES = 512 * 1024  # a message has at most 1 MB
 _PUBLIC = (
     "status",
     "stage",
@@ -96,6 +97,19 @@ def summary(task: Task) -> asked.Task:
     """Return a task for a list: its prompt cut."""
     job = task.job.model_copy(update={"prompt": task.job.prompt[:PROMPT_SHOWN]})
     return view(task).model_copy(update={"job": job})
+
+
+def page_of(found: list[Task], cursor: str | None) -> asked.TaskPage:
+    """Return a page of a list; it ends early where it would outgrow a message."""
+    shown: list[asked.Task] = []
+    size = 0
+    for task in found:
+        size += len((line := summary(task)).model_dump_json().encode())
+        if shown and size > PAGE_BYTES:
+            before = found[len(shown) - 1]
+            return asked.TaskPage(tasks=tuple(shown), cursor=tasks.cursor_after(before))
+        shown.append(line)
+    return asked.TaskPage(tasks=tuple(shown), cursor=cursor)
 
 
 def _attempt(attempt: Attempt, label: str) -> asked.AttemptView:

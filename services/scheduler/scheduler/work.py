@@ -170,7 +170,8 @@ async def due(
     await outbox.unneeded(turn.db, PollSession(session=asked.session).subject)
     if session is None:
         return DueAttempts()
-    if session.state in {"expired", "blocked", "unchecked"}:
+    # A punished account still tells of its jobs; a signed-out one tells nothing.
+    if session.state in {"expired", "unchecked"}:
         waiting = await attempts.unended(turn.db, asked.session)
         return DueAttempts(next_seconds=IDLE_POLL_SECONDS if waiting else None)
     found = await attempts.due(turn.db, asked.session)

@@ -259,6 +259,8 @@ def _died(
 def _cancel(task: Task, attempt: Attempt | None, now: datetime) -> Step:
     if task.ended:
         return Step(task, attempt)
+    if attempt and task.stage == "held":  # a hold ends with its task
+        attempt = end(attempt, now, charged=None, reason="cancelled while held")
     task = replace(task, status="cancelled", stage=None, finished_at=now)
     if attempt and attempt.state == "reserved":
         attempt = end(attempt, now, charged=False, reason="cancelled")

@@ -27,7 +27,9 @@ def not_taken(task: Task, attempt: Attempt, event: Failure, now: datetime) -> St
         return Step(task, attempt, signal=told)
     if _for_good(event, effect):
         return Step(failed_by(task, event, effect, now), attempt, signal=told)
-    if attempt.n >= MAX_ATTEMPTS:
+    # A refusal for the account's sake says nothing against the task.
+    counts = effect is None or effect.session is SessionEffect.NONE
+    if counts and attempt.n >= MAX_ATTEMPTS:
         code = ErrorCode.ATTEMPTS_EXHAUSTED
         text = f"refused {attempt.n} times, last: {words_of(event)}"
         tired = failed(task, code, text, now)

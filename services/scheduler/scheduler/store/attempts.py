@@ -156,6 +156,16 @@ async def unended(db: AsyncConnection, session: str) -> int:
     return int(found or 0)
 
 
+async def unsettled(db: AsyncConnection, session: str) -> int:
+    """Return how many tasks still need a session: unended, or being stored."""
+    storing = await db.scalar(
+        select(func.count())
+        .select_from(tasks)
+        .where(tasks.c.session == session, tasks.c.status == "downloading")
+    )
+    return await unended(db, session) + int(storing or 0)
+
+
 async def between_permit_and_generated(db: AsyncConnection) -> int:
     """Return how many attempts are reserved or sent over the whole pool."""
     found = await db.scalar(

@@ -1,7 +1,7 @@
 """Statements about tasks and their results."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, func, insert, literal, or_, select, tuple_, update
@@ -130,14 +130,25 @@ async def page(
     if status:
         query = query.where(tasks.c.status == status)
     if cursor:
-        at, _, task_id = cursor.partition("_")
         place = tuple_(tasks.c.created_at, tasks.c.id)
-        query = query.where(place < (datetime.fromisoformat(at), task_id))
+        query = query.where(place < _place_of(cursor))
     rows = (await db.execute(query.limit(limit + 1))).all()
     stored = await stored_results(db, [r.id for r in rows if r.status == "succeeded"])
     found = [task_of(r, stored.get(r.id, ())) for r in rows[:limit]]
-    last = found[-1] if len(rows) > limit else None
-    return found, f"{last.created_at.isoformat()}_{last.id}" if last else None
+    return found, cursor_after(found[-1]) if len(rows) > limit else None
+
+
+def cursor_after(task: Task) -> str:
+    """Return where a page that ends with this task goes on."""
+    return f"{task.created_at.isoformat()}_{task.id}"
+
+
+def _place_of(cursor: str) -> tuple[datetime, str]:
+    at, _, task_id = cursor.partition("_")
+    try:
+        return datetime.fromisoformat(at).astimezone(UTC), task_id
+    except (ValueError, OverflowError):
+        raise ValueError("not a cursor of ours") from None
 
 
 async def ahead(db: AsyncConnection, task: Task) -> int:
