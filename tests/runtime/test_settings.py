@@ -27,7 +27,8 @@ def _own_folder(tmp_path, monkeypatch):
     ("name", "value"),
     [
         ("LOG_FORMAT", "xml"),
-        ("HEALTH_PORT", "70000"),
+        ("LOG_LEVEL", "loud"),
+        ("SETTLE_SECS", "inf"),
         ("PERMIT_SECS", "soon"),
         ("PERMIT_SECS", "0"),
         ("JIMENG_UPSTREAM", "localhost:9000"),

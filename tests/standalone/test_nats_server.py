@@ -114,10 +114,15 @@ FORBIDDEN = {
     "signer": ("cmd.signer.page.t-1", "evt.task.t.scheduler.succeeded", "$KV.follow.a"),
     "poller": ("evt.task.t.downloader.stored", "$JS.API.STREAM.DELETE.CMD"),
     "downloader": ("cmd.scheduler.create.t", "evt.session.s.poller.checked"),
-    "log-streamer": ("evt.task.t.scheduler.failed", "cmd.poller.poll.s"),
-    "gateway-http": ("cmd.signer.page.t-1", "evt.task.t.scheduler.succeeded"),
+    "log-streamer": ("evt.task.t.scheduler.failed", "req.scheduler.credential"),
+    "gateway-http": ("cmd.signer.page.t-1", "req.scheduler.credential"),
     "scheduler": ("evt.task.t.signer.submitted", "$JS.API.STREAM.PURGE.EVT"),
-    "viewer": ("cmd.scheduler.create.t", "evt.sys.x", "$JS.API.CONSUMER.CREATE.CMD"),
+    "viewer": (
+        "cmd.scheduler.create.t",
+        "$JS.API.CONSUMER.CREATE.CMD",
+        "$JS.API.CONSUMER.DELETE.EVT.scheduler-facts",
+        "$JS.API.CONSUMER.CREATE.EVT.scheduler-facts.evt.x",
+    ),
 }
 
 

@@ -6,7 +6,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    nullcontext,
+)
 from typing import Any, TypeVar
 
 from nats.errors import Error
@@ -15,8 +20,9 @@ from pydantic_settings import BaseSettings
 from contracts.bus import Bus, NotProvisionedError
 from contracts.ending import end
 from runtime import logs
+from runtime.data import DataFolder
 from runtime.heartbeat import Heartbeat, State
-from runtime.settings import Settings, SettingsError, load
+from runtime.settings import Settings, SettingsError, load, unknown_names
 from runtime.shipping import LogShipping
 
 STOP_SECONDS = 10.0
@@ -82,19 +88,29 @@ def main(
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
     """Run a service until SIGTERM or Ctrl-C. Exit status 2: a setting is wrong."""
+    if unknown := unknown_names():
+        raise SystemExit(_usage(f"{', '.join(unknown)}: there is no such setting"))
     try:
         read = load(settings)
     except SettingsError as error:
         raise SystemExit(_usage(str(error))) from None
     logs.configure(read.log_level, read.log_format)
     try:
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
+        with _folder(read), asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(_serve(create_app(read)))
     except (SettingsError, NotProvisionedError) as error:
         raise SystemExit(_usage(str(error))) from None
     except Error as error:
         where = logs.scrub_text(read.nats_url)
         raise SystemExit(_usage(f"NATS_URL {where}: {error}")) from None
+
+
+def _folder(read: Settings) -> AbstractContextManager[Any]:
+    """Hold the data folder, so that what speaks to a site speaks to the folder's."""
+    upstream = getattr(read, "jimeng_upstream", None)
+    if upstream is None:
+        return nullcontext()
+    return DataFolder(read.data_dir, upstream, alone=False)
 
 
 def _usage(text: str) -> int:

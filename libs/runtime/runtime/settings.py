@@ -6,6 +6,7 @@ name of the setting.
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -38,6 +39,25 @@ def _origin(value: str) -> str:
 
 
 S = TypeVar("S", bound=BaseSettings)
+LEVELS = ("debug", "info", "warning", "error", "critical")
+KNOWN_NAMES = frozenset(
+    {
+        "JIMENG_UPSTREAM",
+        "JIMENG_CONTAINER",
+        "JIMENG_GATEWAY_URL",
+        "JIMENG_API_KEY",
+    }
+)
+
+
+def _levels(value: str) -> str:
+    """Accept `info`, or `poller=debug,info`."""
+    for part in value.split(","):
+        if part.rpartition("=")[2].strip().lower() not in LEVELS:
+            raise ValueError(f"{part!r} is none of {', '.join(LEVELS)}")
+    return value
+
+
 Origin = Annotated[str, AfterValidator(_origin)]
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
@@ -57,17 +77,11 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("data"), description="Everything that is kept lies here."
     )
-    log_level: str = Field(
+    log_level: Annotated[str, AfterValidator(_levels)] = Field(
         "info", description="debug, info, warning or error; also `poller=debug,info`."
     )
     log_format: Literal["json", "pretty", ""] = Field(
         "", description="json, or pretty; empty: pretty on a terminal."
-    )
-    health_port: int | None = Field(
-        None,
-        ge=0,
-        le=65535,
-        description="A worker's own /healthz port; 0 takes any, unset none.",
     )
 
     @property
@@ -112,7 +126,7 @@ class PermitSettings(BaseModel):
         30, gt=0, description="How long one submit may take on the wire."
     )
     settle_secs: float = Field(
-        90, gt=0, description="How long an unknown submit is looked for."
+        90, gt=0, le=86_400, description="How long an unknown submit is looked for."
     )
 
     @model_validator(mode="after")
@@ -143,7 +157,7 @@ def _env_name(location: tuple[int | str, ...]) -> str:
     return str(location[0]).upper() if location else "settings"
 
 
-def unknown_names(known: set[str]) -> list[str]:
+def unknown_names(known: Collection[str] = KNOWN_NAMES) -> list[str]:
     """Return the JIMENG_* names in the environment and .env that nobody reads."""
     names = {n for n in os.environ if n.startswith("JIMENG_")}
     env_file = Path(".env")
@@ -152,4 +166,4 @@ def unknown_names(known: set[str]) -> list[str]:
             name = line.partition("=")[0].strip().removeprefix("export ")
             if name.startswith("JIMENG_"):
                 names.add(name)
-    return sorted(names - known)
+    return sorted(names - set(known))

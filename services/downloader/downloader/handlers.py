@@ -19,6 +19,7 @@ from downloader.storing import NeverError, Storing, stored_before
 Site = Callable[[Credential], AbstractAsyncContextManager[jimeng.Jimeng]]
 # Some 30 s of pauses: after that a link of lower bit rate is better than none.
 PATIENCE = 5
+SURE = 3  # runs that find no result before it counts as never to be had
 
 log = logging.getLogger("downloader")
 
@@ -56,6 +57,8 @@ def register(bus: Bus, store: Store, source: Source, *, concurrency: int) -> Non
         try:
             results = await _results(bus, store, source, command, patient=patient)
         except NeverError as error:
+            if troubles[command.key] < SURE:
+                raise  # it is paid for: a CDN may err for a moment
             log.error("result cannot be had: %s", error)  # noqa: TRY400 - no defect
             await bus.emit(domain.failed(command, str(error)))
         else:

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 
 from contracts.bus import Bus
 from runtime import logs
 from runtime.background import running
-from runtime.data import DataFolder
 from runtime.sealing import SealError, root_secret
 from runtime.service import App, fatal
 from runtime.settings import SettingsError
@@ -28,8 +27,8 @@ from scheduler.writer import Turn, Writer
 RECHECK_SECONDS = 60.0
 
 
-def create_app(settings: SchedulerSettings, *, folder: DataFolder | None = None) -> App:
-    """Build the service. A `folder` held already is not locked again.
+def create_app(settings: SchedulerSettings) -> App:
+    """Build the service.
 
     Raises SettingsError for a database or secret that cannot be used.
     """
@@ -63,17 +62,9 @@ def create_app(settings: SchedulerSettings, *, folder: DataFolder | None = None)
         async with running(lambda: _recheck(writer)):
             yield
 
-    own = DataFolder(settings.data_dir, settings.jimeng_upstream, alone=False)
-    held = _held(own) if folder is None else nullcontext()
     work_on = (running(lambda: relay.run(writer)), running(writer.run))
-    before = (held, database(), *work_on)
+    before = (database(), *work_on)
     return App(bus, before=before, after=[resumed()])
-
-
-@asynccontextmanager
-async def _held(folder: DataFolder) -> AsyncIterator[None]:
-    with folder:
-        yield
 
 
 async def _recheck(writer: Writer) -> None:

@@ -8,7 +8,7 @@ from contracts.bus import Bus
 from contracts.message import Event
 from contracts.sessions import SessionChecked
 from scheduler import pool_work, work
-from scheduler.store import sessions, tasks
+from scheduler.store import attempts, sessions, tasks
 from scheduler.store.engine import reading
 from scheduler.vault import Vault
 from scheduler.views import page_of, task_view
@@ -99,6 +99,7 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
                 found, cursor = await tasks.page(
                     db, request.status, request.limit, request.cursor
                 )
+                latest = await attempts.latest(db, [task.id for task in found])
         except ValueError as error:
             raise asked.RequestRefusedError(
                 asked.Refusal(
@@ -108,7 +109,7 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
                     field="cursor",
                 )
             ) from None
-        return page_of(found, cursor)
+        return page_of(found, latest, cursor)
 
     @bus.answer(asked.ReadStats)
     async def stats(_: asked.ReadStats) -> asked.Stats:

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from math import ceil
-from typing import Literal
 
 from pydantic import Field
 
@@ -33,9 +32,6 @@ class SchedulerSettings(PermitSettings, SecretSettings, UpstreamSettings, Settin
     )
     poll_min_secs: float = Field(
         10, ge=0.05, description="Never ask more often, whatever the site advises."
-    )
-    unknown_submit: Literal["hold"] = Field(
-        "hold", description="What becomes of a submit nobody knows the outcome of."
     )
 
     @property

@@ -93,18 +93,23 @@ def view(task: Task, tries: list[tuple[Attempt, str]] | None = None) -> asked.Ta
     )
 
 
-def summary(task: Task) -> asked.Task:
-    """Return a task for a list: its prompt cut."""
+def summary(task: Task, latest: Attempt | None = None) -> asked.Task:
+    """Return a task for a list: its prompt cut, its attempts left out."""
     job = task.job.model_copy(update={"prompt": task.job.prompt[:PROMPT_SHOWN]})
-    return view(task).model_copy(update={"job": job})
+    whole = view(task, [(latest, "")] if latest else None)
+    return whole.model_copy(update={"job": job, "attempts": ()})
 
 
-def page_of(found: list[Task], cursor: str | None) -> asked.TaskPage:
+def page_of(
+    found: list[Task], latest: dict[str, Attempt], cursor: str | None
+) -> asked.TaskPage:
     """Return a page of a list; it ends early where it would outgrow a message."""
     shown: list[asked.Task] = []
     size = 0
     for task in found:
-        size += len((line := summary(task)).model_dump_json().encode())
+        size += len(
+            (line := summary(task, latest.get(task.id))).model_dump_json().encode()
+        )
         if shown and size > PAGE_BYTES:
             before = found[len(shown) - 1]
             return asked.TaskPage(tasks=tuple(shown), cursor=tasks.cursor_after(before))

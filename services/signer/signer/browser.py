@@ -113,12 +113,12 @@ class Browser:
     def state(self) -> Mapping[str, Any]:
         """Return what the heartbeat says of the browser."""
         return {
-            "browser": True,
+            "browser": self._chromium is not None or self._problem is None,
             "path": str(self._path),
             "chromium": self._chromium.version if self._chromium else None,
             "sandbox": self._sandbox,
             "contexts": self.open_pages,
-            **({"reason": self._problem} if self._problem else {}),
+            **({"reason": self._problem.splitlines()[0]} if self._problem else {}),
         }
 
     @asynccontextmanager
@@ -184,6 +184,8 @@ class Browser:
     async def _reap(self) -> None:
         while True:
             await asyncio.sleep(min(30.0, self._limits.idle_seconds / 2))
+            if self._problem:  # nobody asks for a page while there is no browser
+                await self._warm()
             await self.close_unused(self._limits.idle_seconds)
 
     async def _warm(self) -> None:

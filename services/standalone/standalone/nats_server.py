@@ -185,9 +185,7 @@ def _user(name: str, password: str) -> str:
     """Return one user as the configuration has it; JSON is valid there."""
     user: dict[str, object] = {"user": name, "password": password}
     if allowed := rights(name):
-        user["permissions"] = {
-            verb: {"allow": subjects} for verb, subjects in allowed.items()
-        }
+        user["permissions"] = allowed
     return json.dumps(user)
 
 
@@ -210,7 +208,7 @@ async def _greets(port: int) -> bool:
     try:
         async with asyncio.timeout(1):
             return (await reader.readline()).startswith(b"INFO ")
-    except TimeoutError:
+    except (TimeoutError, OSError):  # not yet, or dying
         return False
     finally:
         writer.close()

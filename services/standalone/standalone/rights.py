@@ -24,15 +24,40 @@ _LOOK = [
 ]
 
 
-def rights(user: str) -> dict[str, list[str]] | None:
+# Credentials go to those who speak to the site, and to nobody else.
+_ASKS = {
+    "uploader": ("credential",),
+    "signer": ("credential", "permit"),
+    "poller": ("credential", "due"),
+    "downloader": ("credential",),
+    "scheduler": ("add_session",),
+    "gateway-http": (
+        "read_task",
+        "list_tasks",
+        "cancel_task",
+        "stats",
+        "list_sessions",
+        "read_session",
+        "add_session",
+        "remove_session",
+        "enable_session",
+        "test_session",
+    ),
+}
+
+
+Rights = dict[str, dict[str, list[str]]]
+
+
+def rights(user: str) -> Rights | None:
     """Return what a user may publish and subscribe to; None: everything."""
     if user == "admin":
         return None
     if user == "viewer":
         return _viewer()
     return {
-        "publish": [*_common(user), *_own(user)],
-        "subscribe": [f"_INBOX_{user}.>", *_hears(user)],
+        "publish": {"allow": [*_common(user), *_own(user)]},
+        "subscribe": {"allow": [f"_INBOX_{user}.>", *_hears(user)]},
     }
 
 
@@ -42,7 +67,7 @@ def _common(service: str) -> list[str]:
         f"log.{service}.>",
         f"dlq.{service}.>",
         f"$KV.workers.{service}.>",
-        "req.scheduler.>",
+        *(f"req.scheduler.{verb}" for verb in _ASKS.get(service, ())),
         *(subject for durable in durables(service) for subject in _pulls(*durable)),
     ]
 
@@ -96,20 +121,20 @@ def _hears(service: str) -> list[str]:
     return []
 
 
-def _viewer() -> dict[str, list[str]]:
+def _viewer() -> Rights:
+    """Return the rights to look: consumers of its own, and none of a service's."""
     replays = [
         f"$JS.API.CONSUMER.{verb}.{stream}{rest}"
-        for stream in ("EVT", "LOG", "DLQ", "CMD")
-        for verb, rest in (
-            ("CREATE", ""),
-            ("CREATE", ".>"),
-            ("MSG.NEXT", ".>"),
-            ("DELETE", ".*"),
-        )
         # A consumer on the work queue would take commands away.
-        if stream != "CMD"
+        for stream in ("EVT", "LOG", "DLQ")
+        for verb, rest in (("CREATE", ""), ("CREATE", ".>"), ("MSG.NEXT", ".>"))
+    ]
+    ours = [
+        f"$JS.API.CONSUMER.{verb}.EVT.{FACTS_DURABLE}{rest}"
+        for verb in ("CREATE", "MSG.NEXT", "DELETE")
+        for rest in ("", ".>")
     ]
     return {
-        "publish": [*_LOOK, *replays],
-        "subscribe": ["_INBOX.>", "evt.>", "log.>", "dlq.>"],
+        "publish": {"allow": [*_LOOK, *replays], "deny": ours},
+        "subscribe": {"allow": ["_INBOX.>", "evt.>", "log.>", "dlq.>"]},
     }

@@ -8,15 +8,6 @@ from pydantic import Field
 from contracts.bus import Link
 from runtime.settings import Origin, Settings
 
-KNOWN_NAMES = frozenset(
-    {
-        "JIMENG_UPSTREAM",
-        "JIMENG_CONTAINER",
-        "JIMENG_GATEWAY_URL",
-        "JIMENG_API_KEY",
-    }
-)
-
 
 class StandaloneSettings(Settings):
     """The embedded server, and which site."""

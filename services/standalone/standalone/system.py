@@ -62,7 +62,7 @@ class System:
     async def _enter(self, opening: AsyncExitStack) -> None:
         data = self._settings.data_dir
         belongs = SIMULATOR if self._simulate else self.upstream
-        folder = opening.enter_context(DataFolder(data, belongs, alone=True))
+        opening.enter_context(DataFolder(data, belongs, alone=True))
         _must_be_free(self._settings.host, self._settings.port)
         simulator = Simulator(data)
         if self._simulate:
@@ -77,21 +77,20 @@ class System:
             self.upstream = await simulator.ready()
         elif self.upstream:
             await look(self.upstream)
-        await self._start_services(opening, server, folder, factories)
+        await self._start_services(opening, server, factories)
 
     async def _start_services(
         self,
         opening: AsyncExitStack,
         server: NatsServer,
-        folder: DataFolder,
         factories: dict[str, "Factory"],
     ) -> None:
-        def made(name: str, **more: Any) -> App:
+        def made(name: str) -> App:
             kind, create = factories[name]
-            return create(self._settings_of(kind, name, server), **more)
+            return create(self._settings_of(kind, name, server))
 
         # All are built before any starts: a wrong setting is found at once.
-        scheduler = made("scheduler", folder=folder)
+        scheduler = made("scheduler")
         workers = [made(name) for name in WORKERS]
         gateway = cast("Gateway", made("gateway-http"))
         await _start(opening, scheduler)

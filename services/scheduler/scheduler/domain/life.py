@@ -172,11 +172,17 @@ def _progressed(
 def _absent(
     task: Task, attempt: Attempt, _: said.Absent, now: datetime, limits: Limits
 ) -> Step:
-    if attempt.state != "permitted":
+    if attempt.state not in {"permitted", "known"}:
+        return Step(task, attempt)
+    if not task.ended and older(attempt, limits.max_poll, now):
+        task = failed(
+            task, ErrorCode.POLL_TIMEOUT, "the site no longer tells of it", now
+        )
+    if older(attempt, limits.follow, now):
+        return Step(task, end(attempt, now, charged=None, reason="not seen any more"))
+    if attempt.state == "known":  # seen before: the site's lists lag
         return Step(task, attempt)
     attempt = replace(attempt, absent=attempt.absent + 1)
-    if task.ended and older(attempt, limits.follow, now):
-        return Step(task, end(attempt, now, charged=None, reason="never seen"))
     if attempt.absent >= limits.settle_rounds:
         task = submitting(task, "held")
     return Step(task, attempt)

@@ -79,6 +79,16 @@ async def of_task(db: AsyncConnection, task_id: str) -> list[tuple[Attempt, str]
     return [(attempt_of(r), r.label) for r in rows]
 
 
+async def latest(db: AsyncConnection, task_ids: Sequence[str]) -> dict[str, Attempt]:
+    """Return the newest attempt of each of some tasks."""
+    rows = await db.execute(
+        select(attempts)
+        .join(tasks, tasks.c.id == attempts.c.task)
+        .where(attempts.c.task.in_(task_ids), attempts.c.n == tasks.c.attempt)
+    )
+    return {row.task: attempt_of(row) for row in rows}
+
+
 async def save(db: AsyncConnection, attempt: Attempt) -> bool:
     """Write a changed attempt; False when it has ended meanwhile."""
     values = asdict(attempt)

@@ -1,5 +1,6 @@
 """Statements about tasks and their results."""
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,14 +17,14 @@ from contracts.tasks import (
     Job,
     Progress,
     ResultRef,
-    Stage,
     Status,
 )
-from jimeng import find_model
+from jimeng import InvalidJob, find_model
 from scheduler.domain.dispatch import Waiting
 from scheduler.domain.rows import Task
 from scheduler.store.tables import results, tasks
 
+log = logging.getLogger("scheduler")
 BACKLOG = 200  # waiting tasks looked at in one dispatch
 
 
@@ -109,17 +110,24 @@ async def waiting(db: AsyncConnection, now: datetime) -> list[Waiting]:
         )
         .limit(BACKLOG)
     )
-    return [
-        Waiting(
-            id=r.id,
-            priority=r.priority,
-            created_at=r.created_at,
-            model=find_model(r.model),
-            stage=r.stage,
-            not_before=r.not_before,
-        )
-        for r in rows
-    ]
+    found = [_waiting_of(row) for row in rows]
+    return [task for task in found if task]
+
+
+def _waiting_of(row: Any) -> Waiting | None:
+    try:
+        model = find_model(row.model)
+    except InvalidJob:  # of another version: it must not stop the others
+        log.exception("a task of an unknown model waits", extra={"task": row.id})
+        return None
+    return Waiting(
+        id=row.id,
+        priority=row.priority,
+        created_at=row.created_at,
+        model=model,
+        stage=row.stage,
+        not_before=row.not_before,
+    )
 
 
 async def page(
@@ -140,7 +148,8 @@ async def page(
 
 def cursor_after(task: Task) -> str:
     """Return where a page that ends with this task goes on."""
-    return f"{task.created_at.isoformat()}_{task.id}"
+    at = task.created_at.astimezone(UTC).replace(tzinfo=None)
+    return f"{at.isoformat()}Z_{task.id}"
 
 
 def _place_of(cursor: str) -> tuple[datetime, str]:
@@ -230,13 +239,4 @@ def task_of(row: Row[Any], stored: tuple[ResultRef, ...]) -> Task:
         updated_at=row.updated_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
-    )
-
-
-async def set_stage(db: AsyncConnection, task_id: str, stage: Stage) -> None:
-    """Say why a queued task waits; no public change of its own."""
-    await db.execute(
-        update(tasks)
-        .where(tasks.c.id == task_id, tasks.c.status == "queued")
-        .values(stage=stage)
     )

@@ -51,10 +51,10 @@ def serve(
     """
     from runtime import logs
     from runtime.settings import SettingsError, load, unknown_names
-    from standalone.settings import KNOWN_NAMES, StandaloneSettings
+    from standalone.settings import StandaloneSettings
 
     given = {"port": port, "data_dir": data}
-    if unknown := unknown_names(set(KNOWN_NAMES)):
+    if unknown := unknown_names():
         sys.stderr.write(f"jimeng: {', '.join(unknown)}: there is no such setting\n")
         return 2
     try:
