@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 CREDIT = "/commerce/v1/benefits/user_credit"
 
 
@@ -35,9 +37,9 @@ async def test_the_credit_history_names_the_charge_of_each_submit(visitor, kit):
     ]
 
 
-async def live(visitor, cookie):
+async def live(visitor, cookie, **headers):
     path = "/passport/account/info/v2?account_sdk_source=web"
-    return await visitor.http.post(path, headers={"Cookie": cookie})
+    return await visitor.http.post(path, headers={"Cookie": cookie} | headers)
 
 
 async def test_the_live_check_tells_who_is_logged_in(visitor):
@@ -51,6 +53,41 @@ async def test_abroad_there_is_no_live_check(visitor):
     visitor.change(region="us")
     answer = await live(visitor, f"sessionid={visitor.session}")
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("region", "place", "ret"),
+    [
+        ("cn", "cn", "0"),
+        ("cn", "us", "1015"),
+        ("cn", "hk", "1015"),
+        ("us", "cn", "1015"),
+        ("us", "us", "0"),
+        ("us", "sg", "1015"),
+        ("jp", "cn", "1015"),
+        ("jp", "us", "1015"),
+        ("jp", "hk", "0"),
+    ],
+)
+async def test_a_host_knows_the_accounts_of_its_own_regions(
+    visitor, region, place, ret
+):
+    visitor.change(region=region)
+    answer = await visitor.post(CREDIT, query={}, headers={"Loc": place})
+    assert answer["ret"] == ret
+
+
+async def test_the_live_check_in_china_knows_no_account_from_abroad(visitor):
+    visitor.change(region="us")
+    answer = await live(visitor, f"sessionid={visitor.session}", Loc="cn")
+    assert (answer.status_code, answer.json()["message"]) == (200, "error")
+
+
+@pytest.mark.parametrize("cookie", ["sessionid=x", None])
+async def test_a_host_abroad_has_no_live_check_for_anybody(visitor, cookie):
+    cookie = cookie or f"sessionid={visitor.session}"
+    answer = await live(visitor, cookie, Loc="us")
+    assert (answer.status_code, answer.text[:6]) == (404, "<html>")
 
 
 async def test_the_model_list_names_what_the_region_has(visitor):

@@ -90,11 +90,34 @@ async def open_call(world: World, request: Request) -> Call:
 
 
 def session(world: World, request: Request) -> Account:
-    """The account of the `sessionid` cookie; a dead or unknown one is ret 1015."""
-    account = world.accounts.get(request.cookies.get("sessionid", ""))
-    if account is None or account.dead:
+    """The account that is logged in; without one, ret 1015."""
+    account = logged_in(world, request)
+    if account is None:
         raise RefusedError("1015")
     return account
+
+
+def logged_in(world: World, request: Request) -> Account | None:
+    """The account of the `sessionid` cookie, unless dead or not of the host called."""
+    account = world.accounts.get(request.cookies.get("sessionid", ""))
+    if account is None or account.dead:
+        return None
+    called = host_called(request) or host_of(account.region)
+    return account if called == host_of(account.region) else None
+
+
+def host_called(request: Request) -> str | None:
+    """Which of the site's hosts a call is meant for; None when it does not say.
+
+    All share one origin here, so the header `Loc`, the page's region, stands for it.
+    """
+    place = request.headers.get("loc")
+    return host_of(place.lower()) if place else None
+
+
+def host_of(region: str) -> str:
+    """The host a region's accounts live on: Asia outside China has one in common."""
+    return "sg" if region in ("hk", "jp") else region
 
 
 def check_query(call: Call, required: tuple[str, ...]) -> None:

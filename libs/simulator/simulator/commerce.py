@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from simulator.call import Call, Endpoint, noted
+from simulator.call import Call, Endpoint, host_called, logged_in, noted
 from simulator.records import Entry, Json
 from simulator.world import World
 
@@ -67,13 +67,14 @@ def account_info(world: World) -> Endpoint:
     """The live check. Abroad this path does not exist: an HTML page with 404."""
 
     async def endpoint(request: Request) -> Response:
-        account = world.accounts.get(request.cookies.get("sessionid", ""))
-        if account is None or account.dead:
+        account = logged_in(world, request)
+        noted(request).uid = account.uid if account else None
+        if (host_called(request) or (account.region if account else "cn")) != "cn":
+            noted(request).verdict = "404"
+            return HTMLResponse("<html><body>404</body></html>", 404)
+        if account is None:
             noted(request).verdict = "error"
             return JSONResponse({"message": "error", "data": _NOT_LOGGED_IN})
-        noted(request).uid = account.uid
-        if account.region != "cn":
-            return HTMLResponse("<html><body>404</body></html>", 404)
         noted(request).verdict = "success"
         data = {"user_id": int(account.uid), "app_id": 513695, "connects": []}
         return JSONResponse({"message": "success", "data": data})
