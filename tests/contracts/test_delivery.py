@@ -170,12 +170,35 @@ async def test_a_command_that_waited_while_no_worker_ran_has_its_whole_deadline(
 
     @bus.consume(step, concurrency=1)
     async def handle(command):
+        await asyncio.sleep(0.05)  # the work: more than its age would leave it
         done.set()
 
     await bus.start()
-    await done.wait()
     await until(lambda: _empty(js))
+    assert done.is_set()
     assert await _dead(js) is None
+
+
+async def test_a_command_tried_again_has_what_is_left_of_its_deadline(
+    js, make_bus, step
+):
+    bus = make_bus("poller", pause=lambda _: 0.6)
+    clock = asyncio.get_running_loop().time
+    begun, ran = [], asyncio.Queue()
+
+    @bus.consume(step, concurrency=1)
+    async def handle(command):
+        begun.append(clock())
+        if len(begun) == 1:
+            raise ValueError
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ran.put_nowait(clock() - begun[-1])
+
+    await bus.start()
+    await bus.send(step(task="t1", attempt=1), "one")
+    assert await ran.get() < 0.8  # of the whole second
 
 
 @pytest.mark.parametrize("body", [b"{", b'"text"', b'{"session": 7}', b"\xff\xfe"])

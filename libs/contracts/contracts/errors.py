@@ -28,6 +28,8 @@ class ErrorCode(StrEnum):
     CREDITS_EXHAUSTED = "credits_exhausted"  # no credits or daily limit reached
     GENERATION_FAILED = "generation_failed"  # the site tried and failed
     POLL_TIMEOUT = "poll_timeout"  # unfinished after MAX_POLL_DURATION_SECS
+    DEADLINE_EXCEEDED = "deadline_exceeded"  # unfinished at the task's own deadline
+    SUBMIT_UNKNOWN = "submit_unknown"  # held, and given up by an operator
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"  # max_attempts refusals
     SITE_UNREACHABLE = "site_unreachable"  # nothing could be sent
     DOWNLOAD_FAILED = "download_failed"  # generated, but could not be stored
@@ -50,6 +52,8 @@ _KINDS: dict[ErrorCode, ErrorKind] = {
     ErrorCode.CREDITS_EXHAUSTED: "quota",
     ErrorCode.GENERATION_FAILED: "generation_failed",
     ErrorCode.POLL_TIMEOUT: "timeout",
+    ErrorCode.DEADLINE_EXCEEDED: "timeout",
+    ErrorCode.SUBMIT_UNKNOWN: "unknown",
     ErrorCode.ATTEMPTS_EXHAUSTED: "generation_failed",
     ErrorCode.SITE_UNREACHABLE: "network",
     ErrorCode.DOWNLOAD_FAILED: "network",

@@ -11,7 +11,15 @@ from pydantic import BaseModel, Field, SecretStr, field_serializer
 from contracts.errors import ErrorCode, ErrorKind
 from contracts.message import Message, Value
 from contracts.sessions import Credits, SessionState
-from contracts.tasks import Belonging, Job, Progress, ResultRef, Stage, Status
+from contracts.tasks import (
+    Belonging,
+    Job,
+    Progress,
+    ResultRef,
+    Stage,
+    Status,
+    Terms,
+)
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -82,6 +90,9 @@ class Task(Belonging, Progress):
     error_message: str | None = None
     upstream_code: str | None = None
     upstream_charged: bool | None = None
+    terms: Terms = Field(default_factory=Terms)
+    files_deleted_at: datetime | None = None
+    """When its files were deleted, for their age."""
     queue_ahead: int | None = None
     """How many tasks of this gateway go first, while queued."""
     created_at: datetime
@@ -132,6 +143,36 @@ class CancelTask(Request[Cancelled]):
     WRITES: ClassVar[bool] = True
 
     task: str
+
+
+class ResolveTask(Request[Task]):
+    """End a hold: send it again, or fail it. Refused for a task that is not held."""
+
+    SUBJECT: ClassVar[str] = "req.scheduler.resolve_task"
+    REPLY: ClassVar[type[BaseModel]] = Task
+    WRITES: ClassVar[bool] = True
+
+    task: str
+    action: Literal["resend", "fail"]
+
+
+class RetryTask(Request[Task]):
+    """Make an ended task anew, as `new_task`; the reply is the new one.
+
+    Where the old one's submit was permitted, its job is looked for first, and taken
+    over when the site has it. `again`, or another `job`, buys without asking. Asked
+    twice with one `new_task`, it is one retry. Refused while the task has not ended.
+    """
+
+    SUBJECT: ClassVar[str] = "req.scheduler.retry_task"
+    REPLY: ClassVar[type[BaseModel]] = Task
+    WRITES: ClassVar[bool] = True
+
+    task: str
+    new_task: str
+    again: bool = False
+    job: Job | None = None
+    owner: str | None = None
 
 
 class Stats(Value):

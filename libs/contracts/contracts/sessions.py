@@ -39,6 +39,8 @@ class CheckSession(Command):
 
     session: str
     credential: int
+    elsewhere: bool = False
+    """Ask the other regions' hosts too when this one does not know the account."""
 
 
 class SessionEvent(Event):
@@ -64,6 +66,8 @@ class SessionChecked(SessionEvent):
     detail: str = ""
     upstream_uid: str | None = None
     credits: Credits | None = None
+    remedy: str | None = None
+    """What to do about it, for people, where the outcome alone does not tell."""
 
 
 class SessionChanged(SessionEvent):
@@ -81,5 +85,7 @@ class SessionChanged(SessionEvent):
     until: datetime | None = None
     credits: Credits | None = None
     outcome: CheckOutcome | None = None
+    remedy: str | None = None
+    """As the check told it."""
     duplicate_of: str | None = None
     """The session that already has this account; this one was not kept."""

@@ -70,6 +70,8 @@ class ResultRef(Value):
     width: int | None = None
     height: int | None = None
     duration_ms: int | None = None
+    poster: str | None = None
+    """Where a picture of it lies, for lists."""
 
 
 class Job(Value):
@@ -94,6 +96,17 @@ class Belonging(Value):
     retry_of: str | None = None
 
 
+class Terms(Value):
+    """How far the gateway may go for a task."""
+
+    max_attempts: int = Field(8, ge=1, le=50)
+    """How many sessions may refuse it before it fails."""
+    deadline: datetime | None = None
+    """When it fails if it is unfinished, wherever it stands."""
+    buy_again: bool = False
+    """Whether a generation that failed at the site may be bought once more."""
+
+
 class CreateTask(Belonging, Command):
     """A client's accepted wish. gateway-http -> scheduler."""
 
@@ -103,6 +116,7 @@ class CreateTask(Belonging, Command):
     task: str
     job: Job
     created_at: datetime
+    terms: Terms = Field(default_factory=Terms)
 
 
 class AttemptCommand(Command):

@@ -71,12 +71,16 @@ tasks = Table(
     Column("error_message", Text),
     Column("upstream_code", String(100)),
     Column("not_before", Moment),
+    Column("terms", JSON, nullable=False, server_default="{}"),
+    Column("due_at", Moment),
+    Column("files_deleted_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("started_at", Moment),
     Column("finished_at", Moment),
     Index("ix_tasks_queue", "status", "priority", "created_at"),
     Index("ix_tasks_newest", "created_at", "id"),
+    Index("ix_tasks_due", "due_at"),
 )
 
 sessions = Table(
@@ -122,14 +126,18 @@ attempts = Table(
     Column("n", Integer, primary_key=True, autoincrement=False),
     Column("session", ForeignKey("sessions.id"), nullable=False),
     Column("state", String(16), nullable=False),
-    Column("submit_id", String(64), nullable=False, unique=True),
+    Column("submit_id", String(64), nullable=False),
     Column("materials", JSON, nullable=False),
+    Column("items", JSON, nullable=False, server_default="[]"),
     Column("sends", Integer, nullable=False),
+    Column("allowed", Integer, nullable=False, server_default="1"),
+    Column("adopted", Boolean, nullable=False, server_default="0"),
     Column("nonce", String(64)),
     Column("body_hash", String(64)),
     Column("upstream_id", String(64)),
     Column("absent", Integer, nullable=False),
     Column("round", Integer, nullable=False, server_default="0"),
+    Column("since_round", Integer, nullable=False, server_default="0"),
     Column("said", JSON),
     Column("said_at", Moment),
     Column("charged", Boolean),
@@ -146,6 +154,23 @@ attempts = Table(
         sqlite_where=text("state != 'ended'"),
         postgresql_where=text("state != 'ended'"),
     ),
+    # A retry may go on with the submit of the attempt it takes over.
+    Index(
+        "uq_attempts_submit_id",
+        "submit_id",
+        unique=True,
+        sqlite_where=text("state != 'ended'"),
+        postgresql_where=text("state != 'ended'"),
+    ),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("owner", String(64)),
+    Column("epoch", Integer, nullable=False),
+    Column("beat", Integer, nullable=False),
 )
 
 results = Table(
@@ -160,6 +185,7 @@ results = Table(
     Column("width", Integer),
     Column("height", Integer),
     Column("duration_ms", Integer),
+    Column("poster", String(300)),
 )
 
 inbox = Table(
