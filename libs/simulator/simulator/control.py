@@ -95,7 +95,7 @@ async def _wait(world: World, request: Request) -> Any:
 
 
 async def _accounts(world: World, _request: Request) -> Any:
-    return [_shown(account) for account in world.accounts.values()]
+    return [_shown(world, account) for account in world.accounts.values()]
 
 
 async def _account(world: World, request: Request) -> Any:
@@ -106,11 +106,15 @@ async def _account(world: World, request: Request) -> Any:
     before = known.model_dump() if known else {"uid": uid}
     account = Account.model_validate(before | told)
     world.save_account(account)
-    return _shown(account)
+    return _shown(world, account)
 
 
-def _shown(account: Account) -> dict[str, Any]:
-    return account.model_dump() | {"credits_total": account.credits.total}
+def _shown(world: World, account: Account) -> dict[str, Any]:
+    return account.model_dump() | {
+        "credits_total": account.credits.total,
+        "running": world.running(account.uid),
+        "peak": world.peaks[account.uid],
+    }
 
 
 async def _faults(world: World, _request: Request) -> Any:

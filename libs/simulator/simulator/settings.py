@@ -55,6 +55,7 @@ class Knobs(_Strict):
     etag: bool = True
     scale: float = 1.0
     instant: bool = False
+    share_films: bool = False
     interval_seconds: int | None = None
     link_seconds: float = 3600
     credential_seconds: float = 3600

@@ -172,6 +172,7 @@ def _accept(call: Call, entry: Entry, order: Order) -> Job:
     job = _new_job(world, call, entry.submit_id, order)
     _charge(world, call, entry, job)
     world.save_job(job)
+    world.note_peak(job.uid)
     world.studio.start(job)
     return job
 
@@ -192,7 +193,7 @@ def _new_job(world: World, call: Call, submit_id: str, order: Order) -> Job:
         end_status=status,
         fail_code=code,
         shown_empty=knobs.instant,
-        clip=shared_clip(order) if knobs.instant else job_id,
+        clip=shared_clip(order) if knobs.instant or knobs.share_films else job_id,
     )
 
 

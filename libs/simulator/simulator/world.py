@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -52,6 +53,7 @@ class World:
         self.by_submit = {(job.uid, job.submit_id): job.id for job in jobs}
         self.by_item = {item: job.id for job in jobs for item in job.item_ids}
         self._open = set(self.jobs)
+        self.peaks: Counter[str] = Counter()
         for account in self.settings.accounts:
             if account.sessionid not in self.accounts:
                 self.save_account(account.model_copy(deep=True))
@@ -109,6 +111,10 @@ class World:
         """How many jobs of the account occupy a place now."""
         self._open = {each for each in self._open if self.unfinished(self.jobs[each])}
         return sum(self.jobs[each].uid == uid for each in self._open)
+
+    def note_peak(self, uid: str) -> None:
+        """Remember the most places the account has occupied since the start."""
+        self.peaks[uid] = max(self.peaks[uid], self.running(uid))
 
     def unfinished(self, job: Job) -> bool:
         """Whether the job still waits, generates, or its file is still being made."""
