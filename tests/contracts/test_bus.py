@@ -259,7 +259,7 @@ async def test_events_cannot_be_deleted_one_by_one(js, bus):
 
 
 async def test_key_value_buckets_are_what_the_clients_take_them_for(js):
-    for name in ("workers", "follow"):
+    for name in ("workers", "follow", "marks"):
         bucket = await js.key_value(name)
         await bucket.put("a", b"1")
         assert (await bucket.get("a")).value == b"1"

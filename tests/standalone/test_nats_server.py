@@ -10,6 +10,9 @@ import nats
 import pytest
 from nats.errors import TimeoutError as NatsTimeoutError
 
+from contracts.bus import Bus
+from contracts.delivery import FIRST_MARKED
+from contracts.tasks import UploadReferences
 from runtime.settings import SettingsError
 from standalone.nats_server import MOST_DEATHS, NatsServer, find_binary
 from standalone.rights import SERVICES, USERS
@@ -110,7 +113,12 @@ def test_a_missing_binary_is_said_in_one_line(monkeypatch):
 
 
 FORBIDDEN = {
-    "uploader": ("cmd.signer.page.t-1", "evt.task.t.signer.submitted", "dlq.signer.x"),
+    "uploader": (
+        "cmd.signer.page.t-1",
+        "evt.task.t.signer.submitted",
+        "dlq.signer.x",
+        "$KV.marks.signer.page.t-1.1",
+    ),
     "signer": ("cmd.signer.page.t-1", "evt.task.t.scheduler.succeeded", "$KV.follow.a"),
     "poller": ("evt.task.t.downloader.stored", "$JS.API.STREAM.DELETE.CMD"),
     "downloader": ("cmd.scheduler.create.t", "evt.session.s.poller.checked"),
@@ -124,6 +132,39 @@ FORBIDDEN = {
         "$JS.API.CONSUMER.CREATE.EVT.scheduler-facts.evt.x",
     ),
 }
+
+
+async def test_a_service_remembers_its_commands_and_nobody_elses(server, until):
+    await server.provision()
+    fatal = []
+    scheduler = Bus("scheduler", server.link("scheduler"), fatal=fatal.append)
+    bus = Bus(
+        "uploader", server.link("uploader"), fatal=fatal.append, pause=lambda _: 0.01
+    )
+    calls = []
+
+    @bus.consume(UploadReferences, concurrency=1)
+    async def upload(command):
+        calls.append(command)
+        if len(calls) < FIRST_MARKED + 1:
+            raise ValueError
+
+    await scheduler.start()
+    await bus.start()
+    command = UploadReferences(task="t", attempt=1, session="s", files=())
+    await scheduler.send(command, "one")
+    await until(lambda: len(calls) > FIRST_MARKED)
+    admin = await connect(server, "admin")
+    subject = "$KV.marks.uploader.upload.t-1.1"
+
+    async def forgotten():
+        return not (await admin.jetstream().get_last_msg("KV_marks", subject)).data
+
+    await until(forgotten)
+    await admin.close()
+    await bus.stop()
+    await scheduler.stop()
+    assert fatal == []
 
 
 @pytest.mark.parametrize("user", FORBIDDEN)

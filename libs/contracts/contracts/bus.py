@@ -39,6 +39,7 @@ from contracts.delivery import (
     backoff,
     read,
 )
+from contracts.marks import Marks
 from contracts.message import Command, Event, Message
 from contracts.pulling import pull_when_free
 from contracts.requests import Answer, Request, RequestRefusedError
@@ -73,7 +74,8 @@ class Bus:
     ) -> None:
         self.service = service
         self.durables: list[str] = []
-        self._delivery = Delivery(self._bury, scope, pause, heartbeat_seconds)
+        marks = Marks(lambda: self.client)
+        self._delivery = Delivery(self._bury, scope, pause, heartbeat_seconds, marks)
         self._watch = Watch(fatal, watch_seconds, gone_seconds)
         self.broker = Connection(
             service,
@@ -90,7 +92,12 @@ class Bus:
         self, command: type[C], *, concurrency: int
     ) -> Callable[[Callable[[C], Awaitable[None]]], Callable[[C], Awaitable[None]]]:
         """Take commands of one class, so many at a time."""
-        taken = Taken(command, self.service, command.DEADLINE_SECONDS)
+        taken = Taken(
+            command,
+            self.service,
+            command.DEADLINE_SECONDS,
+            remembered=not command.ENDLESS,
+        )
 
         def register(
             handler: Callable[[C], Awaitable[None]],
@@ -120,7 +127,9 @@ class Bus:
                     log.warning("unknown fact", extra={"subject": name})
 
             self._subscribe("EVT", FACTS_DURABLE, "evt.>", concurrency)(take)
-            self._delivery.taken[FACTS_DURABLE] = Taken(Event, self.service, None)
+            self._delivery.taken[FACTS_DURABLE] = Taken(
+                Event, self.service, None, remembered=False
+            )
 
         return register
 

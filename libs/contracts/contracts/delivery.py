@@ -1,8 +1,9 @@
 """What becomes of a delivered message: four endings for a handler, no fifth.
 
 It returns (ack), raises Again (a planned wait), raises anything else (waits with
-growing, jittered pauses until the command is too old, then a dead letter), or the
-message cannot be read (a dead letter at once).
+growing, jittered pauses until its first delivery is too long ago, then a dead letter),
+or the message cannot be read (a dead letter at once). A command whose worker does not
+live to any of these endings becomes a dead letter, too: see `Delivery`.
 """
 
 import asyncio
@@ -10,11 +11,16 @@ import logging
 import random
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 from faststream import BaseMiddleware
 from faststream.message import StreamMessage
@@ -22,12 +28,15 @@ from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from contracts.ending import end
-from contracts.message import Message
+from contracts.marks import Marks, Record
+from contracts.message import Message, now
 from contracts.tasks import AttemptCommand, Died
 
 HEARTBEAT_SECONDS = 10.0  # a third of ack_wait: two may be lost
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
+FIRST_MARKED = 4  # the delivery from which on starts are marked
+MOST_MARKS = 3  # starts without an end, after which a command is given up
 
 _PLAIN = "".join(map(chr, range(32, 127))).replace("%", "")
 
@@ -44,6 +53,10 @@ class Again(Exception):  # noqa: N818 - a plan, not an error
 
 class UnreadableError(Exception):
     """A message is not what its subject says."""
+
+
+class DeadlyError(Exception):
+    """A command's worker died of it again and again."""
 
 
 M = TypeVar("M", bound=Message)
@@ -72,6 +85,8 @@ class Taken:
     message: type[Message]
     service: str
     deadline_seconds: float | None
+    remembered: bool
+    """Whether deliveries are: not where waiting is the normal life."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +154,13 @@ Bury = Callable[[DeadLetter], Awaitable[None]]
 
 
 class Delivery:
-    """The policy of one bus, as a middleware around every handler."""
+    """The policy of one bus, as a middleware around every handler.
+
+    A command may kill its process (memory, a crash of a library), and then no code of
+    ours sees an ending. So from its fourth delivery on each start leaves a mark, which
+    every ending takes away again; where three stand, it is not started any more. One
+    that has a mark runs alone among such, because those it took with it look the same.
+    """
 
     def __init__(
         self,
@@ -147,12 +168,14 @@ class Delivery:
         scope: Scope,
         pause: Callable[[int], float],
         heartbeat_seconds: float,
+        marks: Marks,
     ) -> None:
         self.taken: dict[str, Taken] = {}
         self._heartbeat = heartbeat_seconds
         self._bury = bury
         self._scope = scope
         self._pause = pause
+        self._marks = marks
 
     def middleware(self, *args: Any, **kwargs: Any) -> BaseMiddleware:
         """Make the middleware of one message."""
@@ -162,34 +185,54 @@ class Delivery:
         self, call: Callable[[], Awaitable[Any]], raw: Msg, taken: Taken
     ) -> Any:
         """Run a handler to one of its four endings; the message is settled after."""
-        left = seconds_left(raw, taken)
+        known: Record | None = None
         try:
             with self._scope(raw.subject, raw.data):
-                async with _in_progress(raw, self._heartbeat), asyncio.timeout(left):
-                    result = await call()
+                async with _in_progress(raw, self._heartbeat):
+                    known = await self._recall(raw, taken)
+                    result = await self._start(call, raw, taken, known)
         except Again as again:
+            await self._remember(raw, taken, known)
             await raw.nak(delay=again.seconds)
         except asyncio.CancelledError:
             # The service stops: hand back at once instead of after ack_wait.
             with suppress(Exception):  # away: ack_wait hands it back
-                await asyncio.shield(raw.nak())
+                await asyncio.shield(self._hand_back(raw, taken, known))
             raise
         except Exception as error:  # noqa: BLE001 - every failure has an ending here
-            await self._failed(raw, taken, error)
+            await self._failed(raw, taken, known, error)
         else:
+            await self._forget(raw, taken)
             await raw.ack()
             return result
         return None
 
-    async def _failed(self, raw: Msg, taken: Taken, error: Exception) -> None:
+    async def _start(
+        self,
+        call: Callable[[], Awaitable[Any]],
+        raw: Msg,
+        taken: Taken,
+        known: Record,
+    ) -> Any:
+        if known.standing >= MOST_MARKS:
+            raise DeadlyError(f"{known.standing} starts of it ended with its worker")
+        async with asyncio.timeout(seconds_left(taken, known)):
+            async with _alone() if known.standing else nullcontext():
+                if _marked(raw, taken):
+                    await self._marks.keep(raw, known.started())
+                return await call()
+
+    async def _failed(
+        self, raw: Msg, taken: Taken, known: Record | None, error: Exception
+    ) -> None:
         detail = f"{type(error).__name__}: {error}"
-        if isinstance(error, UnreadableError):
-            await self._end(DeadLetter(taken, raw, "unreadable", detail))
+        if reason := _REASONS.get(type(error)):
+            await self._end(DeadLetter(taken, raw, reason, detail), known)
             return
         wait = self._pause(raw.metadata.num_delivered)
         # One that could only be tried again too late is given up with what it says now.
-        if _expired(raw, taken, after=wait):
-            await self._end(DeadLetter(taken, raw, "deadline", detail))
+        if _expired(taken, known, after=wait):
+            await self._end(DeadLetter(taken, raw, "deadline", detail), known)
             return
         log.warning(
             "handler failed, again in %.1f s",
@@ -200,9 +243,10 @@ class Delivery:
                 "trace": "".join(traceback.format_exception(error))[-4000:],
             },
         )
+        await self._remember(raw, taken, known)
         await raw.nak(delay=wait)
 
-    async def _end(self, letter: DeadLetter) -> None:
+    async def _end(self, letter: DeadLetter, known: Record | None) -> None:
         log.error(
             "dead letter: %s",
             letter.reason,
@@ -212,9 +256,47 @@ class Delivery:
             await self._bury(letter)
         except Exception:
             log.exception("dead letter not stored, again", extra=letter.headers)
+            await self._remember(letter.raw, letter.taken, known)
             await letter.raw.nak(delay=LONGEST_PAUSE_SECONDS)
             return
+        await self._forget(letter.raw, letter.taken)
         await letter.raw.term()
+
+    # what is remembered between deliveries
+
+    async def _recall(self, raw: Msg, taken: Taken) -> Record:
+        fresh = Record(first=now())
+        if not taken.remembered or raw.metadata.num_delivered == 1:
+            return fresh
+        return await self._marks.read(raw) or fresh
+
+    async def _remember(self, raw: Msg, taken: Taken, known: Record | None) -> None:
+        if taken.remembered and known:
+            await self._marks.note(raw, known)
+
+    async def _forget(self, raw: Msg, taken: Taken) -> None:
+        if taken.remembered and raw.metadata.num_delivered > 1:
+            await self._marks.note(raw, None)
+
+    async def _hand_back(self, raw: Msg, taken: Taken, known: Record | None) -> None:
+        if _marked(raw, taken):
+            await self._remember(raw, taken, known)
+        await raw.nak()
+
+
+_REASONS = {UnreadableError: "unreadable", DeadlyError: "crashes"}
+_SUSPECTS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+    WeakKeyDictionary()
+)
+
+
+def _alone() -> asyncio.Lock:
+    """Return what all buses of a process share: one process dies for all of them."""
+    return _SUSPECTS.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+
+def _marked(raw: Msg, taken: Taken) -> bool:
+    return taken.remembered and raw.metadata.num_delivered >= FIRST_MARKED
 
 
 class _PolicyMiddleware(BaseMiddleware):
@@ -242,25 +324,21 @@ def backoff(deliveries: int) -> float:
     return pause * jitter
 
 
-def seconds_left(raw: Msg, taken: Taken) -> float | None:
-    """Return how long the handler may run; a first delivery has the whole deadline.
+def seconds_left(taken: Taken, known: Record) -> float | None:
+    """Return how long the handler may run, counted from the first delivery.
 
     A command that waited while no worker ran has not failed yet.
     """
     if taken.deadline_seconds is None:
         return None
-    if raw.metadata.num_delivered == 1:
-        return taken.deadline_seconds
-    return max(0.001, taken.deadline_seconds - _age_seconds(raw))
+    return max(0.001, taken.deadline_seconds - known.age_seconds)
 
 
-def _expired(raw: Msg, taken: Taken, *, after: float) -> bool:
+def _expired(taken: Taken, known: Record | None, *, after: float) -> bool:
     limit = taken.deadline_seconds
-    return limit is not None and _age_seconds(raw) + after >= limit
-
-
-def _age_seconds(raw: Msg) -> float:
-    return (datetime.now(UTC) - raw.metadata.timestamp).total_seconds()
+    return (
+        limit is not None and known is not None and known.age_seconds + after >= limit
+    )
 
 
 @asynccontextmanager

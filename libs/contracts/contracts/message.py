@@ -51,7 +51,9 @@ class Command(Message):
 
     STREAM: ClassVar[str] = "CMD"
     DEADLINE_SECONDS: ClassVar[float | None]
-    """How old a failing command may grow before it is dead-lettered."""
+    """How long after its first delivery a failing command is dead-lettered."""
+    ENDLESS: ClassVar[bool] = False
+    """Whether it lives from planned wait to planned wait, and is given up never."""
 
     @classmethod
     def service(cls) -> str:

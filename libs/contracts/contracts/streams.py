@@ -101,6 +101,7 @@ def streams() -> list[StreamConfig]:
         _stream("DLQ", ["dlq.>"], max_age=90 * DAY, max_bytes=GIB // 4),
         _bucket("workers"),
         _bucket("follow"),
+        _bucket("marks"),
     ]
 
 

@@ -164,6 +164,7 @@ class PollSession(Command):
 
     SUBJECT: ClassVar[str] = "cmd.poller.poll.{session}"
     DEADLINE_SECONDS: ClassVar[float | None] = None
+    ENDLESS: ClassVar[bool] = True
 
     session: str
 

@@ -69,6 +69,9 @@ def _common(service: str) -> list[str]:
         f"$KV.workers.{service}.>",
         *(f"req.scheduler.{verb}" for verb in _ASKS.get(service, ())),
         *(subject for durable in durables(service) for subject in _pulls(*durable)),
+        # What it remembers of its commands between their deliveries.
+        f"$KV.marks.{service}.>",
+        f"$JS.API.DIRECT.GET.KV_marks.$KV.marks.{service}.>",
     ]
 
 
