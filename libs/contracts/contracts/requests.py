@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, SecretStr, field_serializer
 
 from contracts.errors import ErrorCode, ErrorKind
 from contracts.message import Message, Value
-from contracts.sessions import Credits, SessionState
+from contracts.sessions import ClosedModel, Credits, SessionState
 from contracts.tasks import (
     Belonging,
     Job,
@@ -95,6 +95,8 @@ class Task(Belonging, Progress):
     """When its files were deleted, for their age."""
     queue_ahead: int | None = None
     """How many tasks of this gateway go first, while queued."""
+    waiting_for: str | None = None
+    """What an operator could do something about, while it keeps the task waiting."""
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None = None
@@ -288,16 +290,29 @@ class Session(Value):
     region: str
     state: SessionState
     reason: str | None = None
+    code: str | None = None
+    """The site's own code that led to this state."""
+    since: datetime | None = None
     until: datetime | None = None
     has_proxy: bool = False
     max_active: int = 2
+    learnt: int | None = None
+    """How many tasks at a time the site was seen to take, where that is fewer."""
+    daily_cap: int | None = None
+    weight: int = 1
+    models: tuple[str, ...] = ()
+    """The only models it is used for; empty: every one."""
+    closed_models: tuple[ClosedModel, ...] = ()
     active: int = 0
+    today: int = 0
+    """Jobs the site took today, in its own zone."""
     total: int = 0
     succeeded: int = 0
     failed: int = 0
     credits: Credits | None = None
     last_used_at: datetime | None = None
     last_error: str | None = None
+    checked_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
 
@@ -319,6 +334,8 @@ class SessionReply(Value):
     """One session."""
 
     session: Session
+    credential: int | None = None
+    """Which credential is being checked, where a check was asked for."""
 
 
 class ReadSession(Request[SessionReply]):
@@ -344,6 +361,8 @@ class AddSession(Request[SessionReply]):
     credential: SecretStr
     label: str = ""
     max_active: int = Field(default=2, ge=1, le=100)
+    request: str = ""
+    """What makes asking again, after no answer, the same wish and no second one."""
 
     @field_serializer("credential", when_used="json")
     def _open(self, secret: SecretStr) -> str:

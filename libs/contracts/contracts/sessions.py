@@ -31,6 +31,14 @@ class Credits(Value):
         return self.gift + self.purchase + self.vip
 
 
+class ClosedModel(Value):
+    """A model that an account may not use, by the site's own words."""
+
+    model: str
+    reason: str
+    since: datetime
+
+
 class CheckSession(Command):
     """Look whether this credential still works. scheduler -> poller."""
 
@@ -41,6 +49,8 @@ class CheckSession(Command):
     credential: int
     elsewhere: bool = False
     """Ask the other regions' hosts too when this one does not know the account."""
+    cheap: bool = False
+    """One call and no more: what it may spend, which only a valid login is told."""
 
 
 class SessionEvent(Event):
@@ -89,3 +99,9 @@ class SessionChanged(SessionEvent):
     """As the check told it."""
     duplicate_of: str | None = None
     """The session that already has this account; this one was not kept."""
+    why: str | None = None
+    """What led to this change, for people."""
+    credential: int | None = None
+    """Which credential the check was about."""
+    rejected: str | None = None
+    """Why that credential was not taken; the present one stays in place."""

@@ -8,7 +8,7 @@ from contracts.streams import COMMANDS, FACTS_DURABLE
 
 WORKERS = ("uploader", "signer", "poller", "downloader", "log-streamer")
 SERVICES = ("scheduler", *WORKERS, "gateway-http")
-USERS = ("admin", *SERVICES, "viewer")
+USERS = ("admin", *SERVICES, "viewer", "dlq")
 
 _LOOK = [
     "$JS.API.INFO",
@@ -42,6 +42,9 @@ _ASKS = {
         "remove_session",
         "enable_session",
         "test_session",
+        "replace_credential",
+        "set_session",
+        "drain_session",
     ),
 }
 
@@ -55,6 +58,8 @@ def rights(user: str) -> Rights | None:
         return None
     if user == "viewer":
         return _viewer()
+    if user == "dlq":
+        return _undertaker()
     return {
         "publish": {"allow": [*_common(user), *_own(user)]},
         "subscribe": {"allow": [f"_INBOX_{user}.>", *_hears(user)]},
@@ -140,4 +145,16 @@ def _viewer() -> Rights:
     return {
         "publish": {"allow": [*_LOOK, *replays], "deny": ours},
         "subscribe": {"allow": ["_INBOX.>", "evt.>", "log.>", "dlq.>"]},
+    }
+
+
+def _undertaker() -> Rights:
+    """Return the rights of `jimeng dlq`: to read and delete there, and to put back."""
+    letters = [
+        f"$JS.API.{verb}"
+        for verb in ("DIRECT.GET.DLQ", "DIRECT.GET.DLQ.>", "STREAM.MSG.DELETE.DLQ")
+    ]
+    return {
+        "publish": {"allow": [*letters, "cmd.>", "evt.task.>", "evt.session.>"]},
+        "subscribe": {"allow": ["_INBOX_dlq.>"]},
     }
