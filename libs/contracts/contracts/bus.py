@@ -43,7 +43,13 @@ from contracts.marks import Marks
 from contracts.message import Command, Event, Message
 from contracts.pulling import pull_when_free
 from contracts.requests import Answer, Request, RequestRefusedError
-from contracts.streams import FACTS_DURABLE, Kept, NotProvisionedError, require
+from contracts.streams import (
+    FACTS_DURABLE,
+    Kept,
+    NotProvisionedError,
+    is_still_there,
+    require,
+)
 
 PUBLISH_SECONDS = 5.0
 ASK_SECONDS = 5.0
@@ -195,9 +201,7 @@ class Bus:
                 subject, body, "CMD", message_id=message_id, correlation=correlation
             )
         except APIError as error:
-            # 10077 is the code of any store failure; only this text means that a
-            # command with this subject still waits or is worked on.
-            if "maximum messages per subject exceeded" in str(error.description):
+            if is_still_there(error):
                 return Kept.STILL_THERE
             raise
         return Kept.DUPLICATE if ack.duplicate else Kept.STORED

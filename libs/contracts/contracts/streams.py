@@ -21,7 +21,7 @@ from nats.js.api import (
     StoreCompression,
     StreamConfig,
 )
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 from contracts import sessions, tasks
 from contracts.message import Command
@@ -61,6 +61,14 @@ class Kept(Enum):
     STORED = "stored"
     DUPLICATE = "duplicate"
     STILL_THERE = "still there"
+
+
+def is_still_there(error: APIError) -> bool:
+    """Whether a command was refused because one with its subject is in CMD.
+
+    10077 is the code of any store failure; only this text means that.
+    """
+    return "maximum messages per subject exceeded" in str(error.description)
 
 
 def streams() -> list[StreamConfig]:

@@ -160,6 +160,11 @@ def _scrubbed(name: str, value: Any) -> Any:
     return scrub_text(str(value))
 
 
+def hide(value: Any) -> Any:
+    """Hide whatever stands where a credential stands, in a text or what JSON holds."""
+    return _scrubbed("", value)
+
+
 def scrub_text(text: str) -> str:
     """Hide credentials in a text."""
     for place in (_COOKIE, _SECRET, _BEARER):

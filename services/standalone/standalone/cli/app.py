@@ -25,6 +25,7 @@ COMMANDS = {
     "sessions": ("sessions:app", "Add, list, test and remove your accounts."),
     "simulator": ("simulator:run", "Run the simulated site by itself."),
     "provision": ("provision:run", "Create or update what the services need in NATS."),
+    "dlq": ("dlq:app", "List, show, put back or drop what no retry helped."),
     "nats": ("nats:run", "Connect the nats command line to the running gateway."),
 }
 
