@@ -1,7 +1,8 @@
 """A create's body taken in: fields checked, files stored under the task's id.
 
-JSON is held in memory, up to 32 MiB; a form's files flow into the blob store as they
-arrive. Whatever is refused leaves no blob behind.
+JSON is held in memory once, up to 32 MiB, and its files are decoded into the blob store
+piece by piece; a form's files flow there as they arrive. Whatever is refused leaves no
+blob behind.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from mmap import MAP_PRIVATE, mmap
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -16,6 +18,7 @@ from pydantic import ValidationError
 import blobs
 from contracts.tasks import FileRef
 from gateway_http import multipart, wish
+from gateway_http.inline import EncodingError, decoded, lift
 from gateway_http.problems import Problem, from_validation, invalid_field
 from gateway_http.references import look_at
 from gateway_http.wish import Wish
@@ -90,16 +93,18 @@ async def receive(request: Request, lent: Shelf) -> Received:
 
 async def _json(request: Request, lent: Shelf) -> Received:
     text = f"JSON ends at {LARGEST_JSON // MIB} MiB: send larger files as a form"
-    body = bytearray()
+    # Takes up only what is written, and never moves, which at 30 MiB takes 16 ms.
+    body = mmap(-1, LARGEST_JSON, MAP_PRIVATE)
     async for chunk in _stream(request, LARGEST_JSON, text):
-        body += chunk
-    found = _checked(lambda: wish.from_json(bytes(body)))
+        body.write(chunk)
+    lifted = await lift(memoryview(body)[: body.tell()])
+    found = _checked(lambda: wish.from_json(bytes(lifted.rest)))
     for place, file in enumerate(found.files):
         try:
-            content = file.content()
-        except ValueError as error:
+            data = decoded(lifted.pieces(file.data))
+            await lent.put(_name(file.filename), data)
+        except EncodingError as error:
             raise invalid_field(f"files.{place}.data", str(error)) from None
-        await lent.put(_name(file.filename), _one(content))
     return Received(found, lent.files)
 
 
@@ -123,6 +128,8 @@ async def _part(part: multipart.Part, fields: dict[str, str], lent: Shelf) -> No
         return
     if part.filename is not None:
         raise invalid_field(part.name, "is no file: files go into `files`")
+    if part.name not in wish.NAMES:  # at once: kept, they would fill the memory
+        raise invalid_field(part.name, "is not a field of this request")
     if part.name in fields:
         raise invalid_field(part.name, "is given twice")
     fields[part.name] = await _text(part)
@@ -172,7 +179,3 @@ def _name(filename: str) -> str:
     """Return what a file is called: no folders, nothing a terminal would obey."""
     last = re.split(r"[/\\]", filename)[-1]
     return "".join(filter(str.isprintable, last)).strip()[:LONGEST_NAME]
-
-
-async def _one(content: bytes) -> AsyncIterator[bytes]:
-    yield content

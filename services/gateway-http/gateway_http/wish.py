@@ -1,10 +1,7 @@
 """What a client may ask for, checked field by field before anything is kept."""
 
-import base64
-import binascii
 from typing import Annotated, Any, cast
 
-import pydantic_core
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -12,11 +9,13 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    TypeAdapter,
     field_validator,
 )
 
 MAX_PROMPT = 15_000
 MAX_METADATA = 16
+LONGEST_METADATA = 64 * 1024  # as a text: 16 times 64 and 512 characters, with room
 NO_URLS = "URLs are not taken yet: send the file itself, or a data: URI, in `files`"
 _URL_SCHEMES = ("http:", "https:", "ftp:", "file:", "blob:", "//")
 
@@ -44,14 +43,16 @@ def _from_text(value: Any) -> Any:
     """Read an object from its JSON text, as it comes in a form."""
     if not isinstance(value, str):
         return value
+    if len(value) > LONGEST_METADATA:
+        raise ValueError(f"must be shorter than {LONGEST_METADATA} characters")
     try:
-        return pydantic_core.from_json(
-            value
-        )  # refuses half characters, which json.loads lets in
+        return _TEXTS.validate_json(value)
     except ValueError:
-        raise ValueError("must be a JSON object of texts") from None
+        text = f"must be a JSON object of texts, at most {MAX_METADATA}"
+        raise ValueError(text) from None
 
 
+_TEXTS = TypeAdapter(dict[str, str])  # makes nothing of what is something else
 Text = Annotated[str, AfterValidator(_no_nul)]
 Word = Annotated[Text, StringConstraints(min_length=1, max_length=100)]
 Whole = Annotated[int, BeforeValidator(_no_bool)]
@@ -65,7 +66,7 @@ class InlineFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     data: str = Field(description="Base64, or a data: URI.", examples=["iVBORw0KGgo="])
-    filename: Text = Field("", examples=["fox.png"])
+    filename: Text = Field("", max_length=4096, examples=["fox.png"])
     mime_type: str | None = Field(
         None, description="Taken for information: the bytes decide.", max_length=255
     )
@@ -76,18 +77,6 @@ class InlineFile(BaseModel):
         if data[:8].lower().startswith(_URL_SCHEMES):
             raise ValueError(NO_URLS)
         return data
-
-    def content(self) -> bytes:
-        """Return the bytes. Raises ValueError when they cannot be decoded."""
-        text = self.data
-        if text[:5].lower() == "data:":
-            head, _, text = text.partition(",")
-            if not head.lower().endswith(";base64"):
-                raise ValueError("a data: URI must be base64")
-        try:
-            return base64.b64decode("".join(text.split()), validate=True)
-        except (binascii.Error, ValueError):
-            raise ValueError("is not base64") from None
 
 
 class Wish(BaseModel):
@@ -144,6 +133,9 @@ class _Body(Wish):
         if value:
             raise ValueError(NO_URLS)
         return value
+
+
+NAMES = frozenset(_Body.model_fields)
 
 
 def from_json(body: bytes) -> Wish:
