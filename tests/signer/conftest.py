@@ -110,20 +110,37 @@ async def browser(site, chromium_path, tmp_path):
         yield browser
 
 
-def make_browser(site, path, folder, *, contexts=8, ready_seconds=10):
+def make_browser(site, path, folder, *, contexts=8, idle_seconds=600, ready_seconds=10):
     return Browser(
         path,
         site.upstream,
         Fence(site.origin, ()),
-        Limits(contexts=contexts, idle_seconds=600, ready_seconds=ready_seconds),
+        Limits(contexts, idle_seconds, ready_seconds),
         folder / "logs" / "chromium.log",
     )
 
 
 @pytest.fixture
 def browser_with(site, chromium_path, tmp_path):
-    """Make a browser with limits of one's own."""
-    return lambda **limits: make_browser(site, chromium_path, tmp_path, **limits)
+    """Make a browser with limits of one's own, or of another program."""
+
+    def make(path=chromium_path, **limits):
+        return make_browser(site, path, tmp_path, **limits)
+
+    return make
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Give a program that can be run; what it does is its text's to say."""
+
+    def write(text):
+        draft = tmp_path / "draft"
+        draft.write_text(f"#!/bin/sh\n{text}\n")
+        draft.chmod(0o755)
+        return draft.rename(tmp_path / "a-browser")
+
+    return write
 
 
 class Scheduler:

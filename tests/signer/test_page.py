@@ -169,6 +169,18 @@ async def test_a_killed_browser_is_replaced(browser, send, until):
     assert isinstance(await send(), jimeng.Accepted)
 
 
+async def test_a_browser_that_did_not_start_is_tried_again_unasked(
+    browser_with, chromium_path, program, until
+):
+    async with browser_with(program("exit 1"), idle_seconds=0.1) as browser:
+        await until(lambda: not browser.state()["browser"])
+        program(f'exec "{chromium_path}" "$@"')
+        await until(lambda: browser.state()["chromium"])
+        state = browser.state()
+    assert state["browser"] is True
+    assert "reason" not in state
+
+
 async def test_a_browser_killed_in_mid_send_is_unknown(browser, site, send):
     await send()
     site.fault("hang")

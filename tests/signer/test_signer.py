@@ -180,6 +180,21 @@ async def test_a_signer_without_a_browser_leaves_page_submits_to_others(
     assert (alive["browser"], alive["reason"]) == (False, "no Chromium is installed")
 
 
+async def test_a_browser_that_does_not_start_counts_as_none(
+    running, scheduler, program, until
+):
+    async with running(chromium_path=program("exit 1")):
+
+        async def told():
+            found = await living(scheduler.bus)
+            [alive] = [w for w in found if w["service"] == "signer"]
+            return alive.get("reason") and alive
+
+        alive = await until(told)
+    assert alive["browser"] is False
+    assert "\n" not in alive["reason"]
+
+
 @browser
 async def test_the_heartbeat_tells_of_the_browser(
     signer, scheduler, chromium_path, in_page
