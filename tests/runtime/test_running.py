@@ -14,6 +14,7 @@ import pytest
 
 from contracts.logs import LogLine
 from runtime import logs
+from runtime.data import SIMULATOR, DataFolder
 from runtime.heartbeat import Heartbeat, living
 from runtime.service import App
 from runtime.shipping import LogShipping
@@ -237,11 +238,28 @@ async def test_a_service_runs_until_it_is_told_to_stop(nats, tmp_path):
     ],
 )
 async def test_a_wrong_setting_ends_the_start_with_one_line(nats, tmp_path, more, text):
+    line = await _refusal("log_streamer", nats, tmp_path, **more)
+    assert re.search(text, line)
+
+
+async def test_a_worker_of_another_site_than_the_data_folders_does_not_start(
+    nats, tmp_path
+):
+    await nats.provision()
+    with DataFolder(tmp_path, SIMULATOR, alone=False):
+        pass
+    other = "http://127.0.0.1:9"
+    line = await _refusal("poller", nats, tmp_path, JIMENG_UPSTREAM=other)
+    assert f"{tmp_path} belongs to {SIMULATOR}, not to {other}" in line
+
+
+async def _refusal(service, nats, folder, **more):
+    """Start a service that will not start; return the one line it says."""
     done = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "log_streamer"],
-        env=_environment(nats, tmp_path, **more),
-        cwd=tmp_path,
+        [sys.executable, "-m", service],
+        env=_environment(nats, folder, **more),
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
@@ -249,4 +267,4 @@ async def test_a_wrong_setting_ends_the_start_with_one_line(nats, tmp_path, more
     )
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
-    assert re.search(text, line)
+    return line
