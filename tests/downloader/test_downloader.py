@@ -352,6 +352,16 @@ async def test_a_picture_is_no_video(wanting, host, store):
     assert stored_names(store) == []
 
 
+@pytest.mark.parametrize(("misses", "said"), [(2, Stored), (3, StoreFailed)])
+async def test_a_result_counts_as_lost_when_it_was_not_there_three_times(
+    wanting, host, misses, said
+):
+    host.history = DELETED
+    host.answers = [lambda request: Response("gone", 404)] * misses
+    assert isinstance(await wanting("/f/a"), said)
+    assert len(host.seen) == 3
+
+
 async def test_a_result_that_is_too_large_is_not_stored(nats, host, wanting, store):
     host.history = DELETED
     event = await wanting("/f/a", download_max_bytes=100_000)
