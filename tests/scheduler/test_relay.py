@@ -1,0 +1,102 @@
+"""From the outbox into NATS, on a real server and database."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from contracts.bus import Bus
+from contracts.sessions import CheckSession
+from contracts.tasks import PollSession
+from runtime.background import running
+from scheduler.relay import Relay
+from scheduler.store import outbox
+from scheduler.store.engine import database_url, reading, writing_engine
+from scheduler.store.migrate import migrate
+from scheduler.store.outbox import Parcel
+from scheduler.writer import Turn
+
+POLL = PollSession(session="s1")
+CHECK = CheckSession(session="s1", credential=1)
+
+
+@dataclass
+class Office:
+    """An outbox whose parcels a relay publishes; to the relay it is the writer."""
+
+    bus: Bus
+    engine: AsyncEngine
+    relay: Relay
+    working: asyncio.TaskGroup
+
+    async def say(self, *messages):
+        """Have these published, as after one commit."""
+        parcels = [
+            Parcel(time.time_ns(), "CMD", m.subject, None, None, m.body())
+            for m in messages
+        ]
+        async with self.engine.begin() as db:
+            await outbox.put(db, parcels)
+        self.relay.take(parcels)
+
+    def later(self, work):
+        """Run a piece of the relay's work."""
+
+        async def transact():
+            async with self.engine.begin() as db:
+                await work(Turn(db, datetime.now(UTC)))
+
+        self.working.create_task(transact())
+
+    async def left(self):
+        """Return the subjects of what still waits in the outbox."""
+        async with reading(self.engine) as db:
+            return [parcel.subject for parcel in await outbox.left(db)]
+
+    async def both_there(self):
+        """Tell whether poll and check are in the queue."""
+        info = await self.bus.jetstream.stream_info("CMD", subjects_filter=">")
+        return set(info.state.subjects or ()) == {POLL.subject, CHECK.subject}
+
+
+@pytest.fixture
+async def office(nats, make_bus, tmp_path):
+    """Give an office whose session s1 has a poll that is still there."""
+    await nats.provision()
+    url = database_url("", tmp_path)
+    migrate(url)
+    bus, engine = make_bus("scheduler"), writing_engine(url)
+    await bus.start()
+    await bus.send(POLL, "an earlier one")
+    async with asyncio.TaskGroup() as working:
+        office = Office(bus, engine, Relay(bus), working)
+        async with running(lambda: office.relay.run(office)):
+            yield office
+    await engine.dispose()
+
+
+async def test_a_poll_that_is_still_there_holds_up_nothing_else(office, until):
+    await office.say(POLL, CHECK)
+    await until(office.both_there)
+
+
+async def test_polls_of_a_session_that_wait_are_one(office, until):
+    await office.say(POLL, CHECK)
+    await until(office.both_there)  # so what is said now is not of the same batch
+    await office.say(POLL)
+    await office.say(POLL)
+
+    async def one_waits():
+        return await office.left() == [POLL.subject]
+
+    await until(one_waits)
+    await office.bus.jetstream.purge_stream("CMD", subject=POLL.subject)
+
+    async def nothing_waits():
+        return await office.left() == []
+
+    await until(nothing_waits)
+    assert await office.both_there()
