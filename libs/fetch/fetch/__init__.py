@@ -1,0 +1,32 @@
+"""Follows a stranger's URL, and nowhere but to public addresses."""
+
+from fetch.addresses import is_public
+from fetch.errors import (
+    FetchError,
+    ForbiddenURLError,
+    NotFoundError,
+    TooLargeError,
+    TroubleError,
+    UselessError,
+)
+from fetch.fetcher import Fetcher
+from fetch.guard import Guard, Internet, Network
+from fetch.urls import LONGEST_URL, Target, masked, parse
+
+__all__ = [
+    "LONGEST_URL",
+    "FetchError",
+    "Fetcher",
+    "ForbiddenURLError",
+    "Guard",
+    "Internet",
+    "Network",
+    "NotFoundError",
+    "Target",
+    "TooLargeError",
+    "TroubleError",
+    "UselessError",
+    "is_public",
+    "masked",
+    "parse",
+]
