@@ -6,7 +6,7 @@ from contracts.sessions import Credits, SessionChecked
 from jimeng import find_model
 from jimeng.errors import SessionEffect
 from scheduler.domain import pool
-from scheduler.domain.dispatch import Waiting, dispatch
+from scheduler.domain.dispatch import Waiting, dispatch, rank
 from scheduler.domain.rows import Session
 from scheduler.domain.steps import Signal
 
@@ -14,17 +14,21 @@ NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
 MODEL = find_model("jimeng-video-3.0")
 
 
-def waiting(name, priority=5, age=0, **more):
+def waiting(name, priority=5, age=0, owner=None, model=MODEL):
     at = NOW - timedelta(seconds=age)
-    return Waiting(name, priority, at, MODEL, "waiting", **more)
+    return Waiting(name, owner, rank(priority, at), at, model, "waiting")
 
 
 def session(name, state="active", **more):
     return Session(name, name, state, **more)
 
 
-def pairs(tasks, sessions, room=99):
-    return dispatch(tasks, sessions, room, NOW).pairs
+def plan(tasks, sessions, room=99, running=None):
+    return dispatch(tasks, sessions, running or {}, room, NOW)
+
+
+def pairs(*args, **more):
+    return plan(*args, **more).pairs
 
 
 def test_the_least_recently_used_session_goes_first():
@@ -57,8 +61,8 @@ def test_the_pool_wide_cap_is_kept():
 
 
 def test_a_session_of_another_region_or_with_the_model_closed_is_not_used():
-    asia = Waiting("a", 5, NOW, find_model("jimeng-video-veo3"), "waiting")
-    assert dispatch([asia], [session("cn")], 9, NOW).stages == (("a", "no_session"),)
+    asia = waiting("a", model=find_model("jimeng-video-veo3"))
+    assert plan([asia], [session("cn")]).stages == (("a", "no_session"),)
     closed = session("s", closed_models=(MODEL.key,))
     assert pairs([waiting("a")], [closed]) == ()
 
@@ -70,9 +74,22 @@ def test_a_cooled_session_comes_back_with_one_task():
     assert pairs([waiting("a")], [cooling]) == ()
 
 
-def test_a_task_in_its_pause_waits():
-    paused = waiting("a", not_before=NOW + timedelta(seconds=5))
-    assert pairs([paused], [session("s")]) == ()
+def test_owners_share_and_nobody_waits_for_ever():
+    many = [waiting(f"a{n}", age=100 - n, owner="a") for n in range(4)]
+    few = [waiting(f"b{n}", age=10 - n, owner="b") for n in range(2)]
+    four = session("s", max_active=4)
+    assert [t for t, _ in pairs([*many, *few], [four])] == ["a0", "b0", "a1", "b1"]
+    got = pairs([*many, *few], [four], room=1, running={"a": 1, "b": 0})
+    assert got == (("b0", "s"),)
+    # a priority is an hour's start: six hours of waiting outweigh four steps
+    old = waiting("old", priority=5, age=6 * 3600)
+    assert pairs([old, waiting("urgent", 9)], [four], room=1) == (("old", "s"),)
+
+
+def test_many_who_cannot_go_do_not_hide_one_who_can():
+    asia = find_model("jimeng-video-veo3")
+    stuck = [waiting(f"x{n}", 9, age=n, model=asia) for n in range(300)]
+    assert pairs([*stuck, waiting("a", 0)], [session("s")]) == (("a", "s"),)
 
 
 def signal(effect, model=None):

@@ -4,23 +4,24 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from contracts import tasks as said
 from contracts.errors import ErrorCode
-from contracts.tasks import Belonging, FileRef, Item, Job, ResultRef
+from contracts.tasks import Belonging, FileRef, Item, Job, ResultRef, Terms
 from jimeng.errors import SessionEffect
 from scheduler.domain.life import advance
 from scheduler.domain.rows import Attempt, Task
 from scheduler.domain.steps import (
+    Adopted,
     CancelAsked,
+    Due,
     Limits,
     PermitAsked,
     Reserved,
+    ResolveAsked,
     Step,
 )
-from scheduler.domain.verbs import MAX_ATTEMPTS
+from scheduler.domain.verbs import adopting
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 LIMITS = Limits(max_poll=timedelta(hours=24), settle_rounds=3)
@@ -55,6 +56,19 @@ def run(*events, start=None, attempt_=None, limits=LIMITS, now=NOW):
     for event in events:
         step = advance(step.task, step.attempt, event, now, limits)
     return step
+
+
+def then(step, *events):
+    for event in events:
+        step = advance(step.task, step.attempt, event, NOW, LIMITS)
+    return step
+
+
+def settled(step):
+    """As many absent answers as settle it."""
+    first = step.attempt.since_round + 1
+    rounds = range(first, first + LIMITS.settle_rounds)
+    return then(step, *(said.Absent(**ONE, n=n) for n in rounds))
 
 
 RESERVED = Reserved(attempt())
@@ -123,13 +137,172 @@ def test_an_unknown_submit_is_followed_when_it_shows_up():
     )
 
 
-def test_an_unknown_submit_that_stays_absent_is_held_and_never_sent_again():
-    step = run(RESERVED, PERMIT, UNKNOWN, *ABSENT[:3])
-    assert (step.task.status, step.task.stage) == ("submitting", "held")
-    assert step.attempt.state == "permitted"
-    later = advance(step.task, step.attempt, ABSENT[3], NOW, LIMITS)
-    assert later.commands == ()
-    assert later.task.stage == "held"
+def test_an_unknown_submit_that_stays_absent_is_sent_once_more_as_the_same():
+    before = run(RESERVED, PERMIT, UNKNOWN, *ABSENT[:2])
+    assert before.commands == ()
+    step = then(before, ABSENT[2])
+    assert (step.task.stage, step.attempt.state) == ("preparing", "permitted")
+    (submit,) = step.commands
+    assert (submit.send, submit.submit_id) == (2, "submit")
+    again = then(step, PermitAsked(1, 2, "other", "hash"))
+    assert (again.task.stage, again.attempt.sends) == ("sending", 2)
+
+
+def test_absent_answers_count_anew_from_each_permit():
+    step = run(RESERVED, PERMIT, *ABSENT[:3])
+    asked = replace(step.attempt, round=5)  # the poller asked for the fifth time
+    step = Step(step.task, asked)
+    step = then(step, ABSENT[4], PermitAsked(1, 2, "other", "hash"))
+    assert step.attempt.absent == 0
+    for late in ABSENT[:5]:  # asked before the second send
+        assert then(step, late).attempt.absent == 0
+    assert then(step, ABSENT[5]).attempt.absent == 1
+
+
+def test_no_more_than_max_sends_then_held():
+    step = run(RESERVED, PERMIT)
+    for send in (2, 3):
+        step = settled(step)
+        step = then(step, PermitAsked(1, send, "nonce", "hash"))
+        assert step.attempt.sends == send
+    step = settled(step)
+    assert (step.task.stage, step.attempt.sends) == ("held", 3)
+    assert settled(step).task.stage == "held"
+    assert then(step, PROGRESSED).task.status == "polling"
+
+
+def test_the_policy_hold_sends_nothing_by_itself():
+    limits = replace(LIMITS, on_unknown="hold")
+    step = run(RESERVED, PERMIT, *ABSENT[:3], limits=limits)
+    assert (step.task.stage, step.attempt.allowed) == ("held", 1)
+
+
+def test_a_hold_is_ended_by_an_operator():
+    limits = replace(LIMITS, on_unknown="hold")
+    held = run(RESERVED, PERMIT, *ABSENT[:3], limits=limits)
+    resent = then(held, ResolveAsked("resend"))
+    assert resent.commands[0].send == 2
+    given_up = then(held, ResolveAsked("fail"))
+    assert given_up.task.error_code is ErrorCode.SUBMIT_UNKNOWN
+    assert (given_up.attempt.state, given_up.attempt.charged) == ("ended", None)
+    running = run(RESERVED, PERMIT)
+    assert then(running, ResolveAsked("fail")).task == running.task
+
+
+def test_what_shows_up_while_a_resend_waits_is_followed_and_not_sent_again():
+    step = run(RESERVED, PERMIT, *ABSENT[:3], PROGRESSED)
+    assert (step.task.status, step.attempt.state) == ("polling", "known")
+    late = then(step, PermitAsked(1, 2, "other", "hash"))
+    assert (late.task, late.attempt) == (step.task, step.attempt)
+
+
+def test_an_older_sends_refusal_is_no_news_of_the_newest():
+    refused = said.Refused(**ONE, n=1, upstream_code="1019", detail="no")
+    step = run(RESERVED, PERMIT, *ABSENT[:3], PermitAsked(1, 2, "other", "hash"))
+    assert then(step, refused).attempt == step.attempt
+    newest = refused.model_copy(update={"n": 2})
+    assert then(step, newest).attempt.state == "ended"
+
+
+def test_no_permit_on_a_session_that_takes_no_work():
+    wish = replace(PERMIT, usable=False)
+    step = run(RESERVED, wish)
+    assert (step.task.status, step.attempt.charged) == ("queued", False)
+    resend = run(RESERVED, PERMIT, *ABSENT[:3])
+    step = then(resend, PermitAsked(1, 2, "other", "hash", usable=False))
+    assert (step.task.stage, step.attempt.state) == ("unknown", "permitted")
+    assert (step.attempt.sends, step.attempt.allowed) == (1, 1)
+
+
+def test_a_cancelled_submit_is_never_sent_again_and_its_slot_comes_back():
+    step = run(RESERVED, PERMIT, UNKNOWN, CancelAsked(), *ABSENT[:3])
+    assert step.commands == ()
+    assert (step.attempt.state, step.attempt.charged) == ("ended", None)
+    waiting = run(RESERVED, PERMIT, *ABSENT[:3], CancelAsked())
+    late = then(waiting, PermitAsked(1, 2, "other", "hash"))
+    assert late.attempt == waiting.attempt
+    assert settled(waiting).attempt.state == "ended"
+
+
+def test_a_step_is_issued_again_when_its_time_is_over():
+    step = run(RESERVED)
+    assert step.task.due_at == NOW + LIMITS.submit
+    later = NOW + timedelta(minutes=5)
+    again = advance(step.task, step.attempt, Due(), later, LIMITS)
+    assert again.commands == step.commands
+    assert again.task.due_at == later + LIMITS.submit
+    permitted = then(step, PERMIT)
+    assert permitted.task.due_at is None
+    assert then(permitted, Due()).commands == permitted.commands[1:]
+    storing = then(permitted, GENERATED)
+    assert storing.task.due_at == NOW + LIMITS.store
+    (store,) = then(storing, Due()).commands
+    assert store.items == (ITEM,)
+    assert then(storing, STORED).task.due_at is None
+
+
+def test_a_task_fails_at_its_own_deadline_wherever_it_waits():
+    deadline = NOW + timedelta(seconds=30)
+    start = task(terms=Terms(deadline=deadline), due_at=deadline)
+    for events, state in (
+        ((), None),
+        ((RESERVED,), "ended"),
+        ((RESERVED, PERMIT), "permitted"),
+        ((RESERVED, PERMIT, SUBMITTED), "known"),
+    ):
+        step = run(*events, start=start)
+        assert step.task.due_at == deadline
+        early = advance(step.task, step.attempt, Due(), NOW, LIMITS)
+        assert early.task.status == step.task.status
+        late = advance(step.task, step.attempt, Due(), deadline, LIMITS)
+        assert late.task.error_code is ErrorCode.DEADLINE_EXCEEDED
+        assert (late.attempt.state if late.attempt else None) == state
+    storing = run(RESERVED, PERMIT, GENERATED, start=start)
+    step = advance(storing.task, storing.attempt, Due(), deadline, LIMITS)
+    assert step.task.status == "downloading"
+
+
+def test_a_failed_generation_is_bought_again_only_where_the_task_says_so():
+    failed = said.GenerationFailed(**ONE, upstream_code="2002", detail="x")
+    assert run(RESERVED, PERMIT, failed).task.status == "failed"
+    start = task(terms=Terms(buy_again=1))
+    step = run(RESERVED, PERMIT, failed, start=start)
+    assert (step.task.status, step.task.terms.buy_again) == ("queued", 0)
+    banned = failed.model_copy(update={"upstream_code": "2041"})
+    assert run(RESERVED, PERMIT, banned, start=start).task.status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "commands"),
+    [
+        (GENERATED, "downloading", 1),
+        (PROGRESSED, "polling", 0),
+        (
+            said.GenerationFailed(**ONE, upstream_code="2041", detail="x"),
+            "queued",
+            0,
+        ),
+    ],
+)
+def test_a_retry_takes_over_what_its_forerunner_has_at_the_site(
+    event, status, commands
+):
+    paid = attempt(state="ended", sends=2, allowed=2, charged=True, permitted_at=NOW)
+    begun = run(Adopted(adopting(task(), paid, NOW)))
+    assert begun.commands == (said.PollSession(session="s"),)
+    assert (begun.task.status, begun.task.stage) == ("submitting", "unknown")
+    step = then(begun, event)
+    assert step.task.status == status
+    assert len(step.commands) == commands
+    if status == "downloading":  # the charge is the forerunner's
+        assert step.attempt.charged is False
+
+
+def test_a_retry_whose_forerunner_sent_nothing_that_arrived_buys_anew():
+    unsent = attempt(state="ended", sends=1, charged=None, permitted_at=NOW)
+    step = settled(run(Adopted(adopting(task(), unsent, NOW))))
+    assert (step.task.status, step.attempt.state) == ("queued", "ended")
+    assert step.commands == ()
 
 
 @pytest.mark.parametrize(
@@ -153,7 +326,7 @@ def test_a_refusal_goes_by_its_code(code, status, effect):
 
 
 def test_a_job_that_cannot_be_sent_at_all_fails_before_the_permit():
-    refused = said.Refused(**ONE, code=ErrorCode.INVALID_REQUEST, detail="ratio")
+    refused = said.Refused(**ONE, n=1, code=ErrorCode.INVALID_REQUEST, detail="ratio")
     assert run(RESERVED, refused).task.error_code is ErrorCode.INVALID_REQUEST
 
 
@@ -167,13 +340,11 @@ def test_a_content_refusal_tells_the_sites_code_and_text():
 
 def test_a_task_is_not_tried_for_ever():
     last = attempt(state="permitted", permitted_at=NOW)
-    last = replace(last, n=MAX_ATTEMPTS)
-    start = task(status="submitting", attempt=MAX_ATTEMPTS)
-    full = said.Refused(task="t", attempt=MAX_ATTEMPTS, upstream_code="1310", detail="")
+    last = replace(last, n=8)
+    start = task(status="submitting", attempt=8)
+    full = said.Refused(task="t", attempt=8, n=1, upstream_code="1310", detail="")
     assert run(full, start=start, attempt_=last).task.status == "queued"
-    refused = said.Refused(
-        task="t", attempt=MAX_ATTEMPTS, upstream_code="3020", detail="x"
-    )
+    refused = said.Refused(task="t", attempt=8, n=1, upstream_code="3020", detail="x")
     step = run(refused, start=start, attempt_=last)
     assert step.task.error_code is ErrorCode.ATTEMPTS_EXHAUSTED
 
@@ -213,7 +384,9 @@ def test_cancel_after_the_permit_follows_the_attempt_to_its_end():
 
 
 def test_cancel_of_a_held_task_gives_its_slot_back():
-    step = run(RESERVED, PERMIT, UNKNOWN, *ABSENT[:3], CancelAsked())
+    limits = replace(LIMITS, on_unknown="hold")
+    held = run(RESERVED, PERMIT, UNKNOWN, *ABSENT[:3], limits=limits)
+    step = then(held, CancelAsked())
     assert (step.task.status, step.attempt.state) == ("cancelled", "ended")
     assert step.attempt.charged is None
 
@@ -230,7 +403,7 @@ def test_only_a_good_answer_after_the_deadline_times_a_task_out():
 
 
 def test_a_step_that_died_before_the_permit_is_queued_again():
-    died = said.Died(**ONE, service="signer", reason="deadline")
+    died = said.Died(**ONE, n=1, service="signer", reason="deadline")
     assert run(RESERVED, died).task.status == "queued"
     assert run(RESERVED, PERMIT, died).task.stage == "unknown"
 
@@ -241,44 +414,3 @@ def test_facts_of_a_superseded_attempt_change_nothing():
         other = fact.model_copy(update={"attempt": 2})
         step = advance(start.task, start.attempt, other, NOW, LIMITS)
         assert (step.task, step.attempt) == (start.task, start.attempt)
-
-
-EVENTS = [
-    RESERVED,
-    PERMIT,
-    SUBMITTED,
-    UNKNOWN,
-    PROGRESSED,
-    GENERATED,
-    STORED,
-    CancelAsked(),
-    *ABSENT,
-    said.Uploaded(**ONE, materials=()),
-    said.UploadFailed(**ONE, detail="x", code=ErrorCode.REFERENCE_INVALID),
-    said.Refused(**ONE, n=1, upstream_code="1019", detail="x"),
-    said.Refused(**ONE, n=1, upstream_code="2038", detail="x"),
-    said.GenerationFailed(**ONE, upstream_code="2041", detail="x"),
-    said.StoreFailed(**ONE, detail="x"),
-    said.Died(**ONE, service="signer", reason="x"),
-    said.Died(**ONE, service="downloader", reason="x"),
-]
-
-
-@given(st.lists(st.sampled_from(EVENTS), max_size=14))
-def test_whatever_the_order_an_end_is_written_once_and_a_slot_freed_once(events):
-    step = Step(task(), None)
-    sends = 0
-    for event in events:
-        if event is RESERVED and step.task.status != "queued":
-            continue  # the store reserves for queued tasks only
-        before = step
-        step = advance(step.task, step.attempt, event, NOW, LIMITS)
-        if before.task.ended:
-            assert step.task == before.task
-            assert not any(isinstance(c, said.Submit) for c in step.commands)
-        if before.attempt and before.attempt.state == "ended" and event is not RESERVED:
-            assert step.attempt == before.attempt
-        if step.attempt and step.attempt.permitted_at is None:
-            assert step.attempt.state in {"reserved", "ended"}
-        sends += sum(isinstance(c, said.Submit) for c in step.commands)
-    assert sends <= sum(e is RESERVED for e in events)

@@ -290,6 +290,12 @@ class Bus:
         return connection
 
     @property
+    def connected(self) -> bool:
+        """Whether NATS is there now."""
+        connection = self.broker._connection  # noqa: SLF001 - no public accessor
+        return connection is not None and connection.is_connected
+
+    @property
     def jetstream(self) -> JetStreamContext:
         """JetStream itself, for streams no policy is about."""
         return self.client.jetstream(timeout=PUBLISH_SECONDS)

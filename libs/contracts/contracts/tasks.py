@@ -100,11 +100,11 @@ class Terms(Value):
     """How far the gateway may go for a task."""
 
     max_attempts: int = Field(8, ge=1, le=50)
-    """How many sessions may refuse it before it fails."""
+    """How many tries it may take; those that failed for an account's sake not counted."""
     deadline: datetime | None = None
-    """When it fails if it is unfinished, wherever it stands."""
-    buy_again: bool = False
-    """Whether a generation that failed at the site may be bought once more."""
+    """When it fails if the site has not finished it."""
+    buy_again: int = Field(0, ge=0, le=3)
+    """How many generations that failed at the site may still be bought again."""
 
 
 class CreateTask(Belonging, Command):

@@ -10,7 +10,8 @@ from runtime.background import running
 from runtime.sealing import SealError, root_secret
 from runtime.service import App, fatal
 from runtime.settings import SettingsError
-from scheduler import handlers, pool_work, work
+from scheduler import handlers, queueing
+from scheduler.lease import Lease
 from scheduler.relay import Relay
 from scheduler.settings import SchedulerSettings
 from scheduler.store import outbox
@@ -23,8 +24,6 @@ from scheduler.store.engine import (
 from scheduler.store.migrate import migrate
 from scheduler.vault import Vault
 from scheduler.writer import Turn, Writer
-
-RECHECK_SECONDS = 60.0
 
 
 def create_app(settings: SchedulerSettings) -> App:
@@ -39,10 +38,12 @@ def create_app(settings: SchedulerSettings) -> App:
     bus = Bus("scheduler", settings.link, fatal=fatal, scope=logs.about)
     relay = Relay(bus)
 
-    async def dispatch(turn: Turn) -> float | None:
-        return await work.dispatch_waiting(turn, settings.rules)
+    lease = Lease(writing, reads, settings.data_dir, settings.lease_secs, fatal)
 
-    writer = Writer(writing, dispatch, relay.take)
+    async def look_after(turn: Turn) -> float | None:
+        return await queueing.look_after(turn, settings.rules)
+
+    writer = Writer(writing, lease, look_after, relay.take)
     handlers.register(bus, writer, settings.rules, vault)
     handlers.register_pool(bus, writer, vault)
     handlers.register_reads(bus, reads, vault)
@@ -58,20 +59,20 @@ def create_app(settings: SchedulerSettings) -> App:
     async def resumed() -> AsyncIterator[None]:
         async with reading(reads) as db:
             relay.take(await outbox.left(db))
-        await writer.do(handlers.resume)
-        async with running(lambda: _recheck(writer)):
+        await writer.do(handlers.look_again)
+        async with running(lambda: _reconcile(writer, settings.reconcile_secs)):
             yield
 
     work_on = (running(lambda: relay.run(writer)), running(writer.run))
-    before = (database(), *work_on)
+    before = (database(), lease.held(lambda: bus.connected), *work_on)
     return App(bus, before=before, after=[resumed()])
 
 
-async def _recheck(writer: Writer) -> None:
-    """Look again at sessions that no check has settled, the site being away, say."""
+async def _reconcile(writer: Writer, seconds: float) -> None:
+    """Look again and again at what may have been lost."""
     while True:
-        await asyncio.sleep(RECHECK_SECONDS)
-        await writer.do(pool_work.check_unchecked)
+        await asyncio.sleep(seconds)
+        await writer.do(handlers.look_again)
 
 
 def _root(settings: SchedulerSettings) -> str:

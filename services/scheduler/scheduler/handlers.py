@@ -7,7 +7,7 @@ from contracts import tasks as said
 from contracts.bus import Bus
 from contracts.message import Event
 from contracts.sessions import SessionChecked
-from scheduler import pool_work, work
+from scheduler import pool_work, queueing, sends, work
 from scheduler.store import attempts, sessions, tasks
 from scheduler.store.engine import reading
 from scheduler.vault import Vault
@@ -50,15 +50,23 @@ def register(bus: Bus, writer: Writer, rules: Rules, vault: Vault) -> None:
 
     @bus.answer(asked.AskPermit)
     async def permit(request: asked.AskPermit) -> asked.Permit:
-        return await writer.do(lambda turn: work.permit(turn, request, rules))
+        return await writer.do(lambda turn: sends.permit(turn, request, rules))
 
     @bus.answer(asked.AskDue)
     async def due(request: asked.AskDue) -> asked.DueAttempts:
-        return await writer.do(lambda turn: work.due(turn, request, rules, vault.open))
+        return await writer.do(lambda turn: sends.due(turn, request, rules, vault.open))
 
     @bus.answer(asked.CancelTask)
     async def cancel(request: asked.CancelTask) -> asked.Cancelled:
         return await writer.do(lambda turn: work.cancel(turn, request, rules))
+
+    @bus.answer(asked.ResolveTask)
+    async def resolve(request: asked.ResolveTask) -> asked.Task:
+        return await writer.do(lambda turn: work.resolve(turn, request, rules))
+
+    @bus.answer(asked.RetryTask)
+    async def retry(request: asked.RetryTask) -> asked.Task:
+        return await writer.do(lambda turn: work.retry(turn, request, rules))
 
 
 def register_pool(bus: Bus, writer: Writer, vault: Vault) -> None:
@@ -135,7 +143,7 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
             return await vault.open(db, request.session, request.credential)
 
 
-async def resume(turn: Turn) -> None:
-    """Take up at start what an earlier run left: nothing is reset, only looked at."""
+async def look_again(turn: Turn) -> None:
+    """Take up what was left or lost: nothing is reset, only looked at."""
     await pool_work.check_unchecked(turn)
-    await work.poll_what_is_open(turn)
+    await queueing.reconcile(turn)

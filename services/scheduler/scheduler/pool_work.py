@@ -10,9 +10,10 @@ from jimeng import Account
 from jimeng.errors import InvalidAccount
 from scheduler.domain import pool
 from scheduler.domain.rows import Session
+from scheduler.signals import write_session
 from scheduler.store import attempts, outbox, sessions
 from scheduler.vault import Vault, masked
-from scheduler.work import not_found, write_session
+from scheduler.work import not_found
 from scheduler.writer import Turn
 
 

@@ -74,10 +74,11 @@ class Relay:
                     parcel.ttl_seconds,
                 )
                 return True
-            return await self._issue(parcel) is not Kept.STILL_THERE
+            kept = await self._issue(parcel)
         except Exception:
             log.exception("not published, again soon", extra={"to": parcel.subject})
             return False
+        return parcel.once or kept is not Kept.STILL_THERE
 
     async def _issue(self, parcel: Parcel) -> Kept:
         tries = self._tries.get(parcel.id, 0)
@@ -87,7 +88,8 @@ class Relay:
         about = _about(parcel)
         kept = await self._bus.send_raw(parcel.subject, parcel.body, message_id, about)
         if kept is Kept.STILL_THERE:
-            self._still[parcel.subject] = parcel.id
+            if not parcel.once:
+                self._still[parcel.subject] = parcel.id
         else:
             self._still.pop(parcel.subject, None)
         return kept

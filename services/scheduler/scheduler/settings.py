@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from math import ceil
+from typing import Literal
 
 from pydantic import Field
 
@@ -13,6 +14,8 @@ from runtime.settings import (
 )
 from scheduler.domain.steps import Limits
 from scheduler.work import Rules
+
+SUBMIT_DEADLINE_SECONDS = 90
 
 
 class SchedulerSettings(PermitSettings, SecretSettings, UpstreamSettings, Settings):
@@ -34,6 +37,25 @@ class SchedulerSettings(PermitSettings, SecretSettings, UpstreamSettings, Settin
         10, ge=0.05, description="Never ask more often, whatever the site advises."
     )
 
+    unknown_submit: Literal["resend", "hold"] = Field(
+        "resend", description="What follows when the site does not have a submit."
+    )
+    max_sends: int = Field(
+        3, ge=1, le=10, description="Most sends of one attempt; then it is held."
+    )
+    upload_deadline_secs: float = Field(
+        900, gt=0, description="How long references may take to get to the site."
+    )
+    download_deadline_secs: float = Field(
+        1800, gt=0, description="How long results may take to be stored."
+    )
+    lease_secs: float = Field(
+        10, gt=0, description="A standby scheduler takes over after this long."
+    )
+    reconcile_secs: float = Field(
+        30, gt=0, description="How often to look for what was lost."
+    )
+
     @property
     def rules(self) -> Rules:
         """What decisions need of these."""
@@ -42,6 +64,11 @@ class SchedulerSettings(PermitSettings, SecretSettings, UpstreamSettings, Settin
             limits=Limits(
                 max_poll=timedelta(seconds=self.max_poll_duration_secs),
                 settle_rounds=max(3, ceil(self.settle_secs / interval)),
+                on_unknown=self.unknown_submit,
+                max_sends=self.max_sends,
+                upload=timedelta(seconds=self.upload_deadline_secs),
+                submit=timedelta(seconds=SUBMIT_DEADLINE_SECONDS),
+                store=timedelta(seconds=self.download_deadline_secs),
             ),
             permit_seconds=self.permit_secs,
             poll_interval_seconds=self.poll_interval_secs,

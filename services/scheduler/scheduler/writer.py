@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts.message import Command, Event, now
 from contracts.requests import RequestRefusedError
+from scheduler.lease import DeposedError, Lease
 from scheduler.store import outbox
 from scheduler.store.outbox import Parcel
 
@@ -35,9 +36,9 @@ class Turn:
     now: datetime
     parcels: list[Parcel] = field(default_factory=list)
 
-    def say(self, message: Command | Event) -> None:
-        """Publish after the commit."""
-        self.parcels.append(outbox.parcel_of(message, _next_id()))
+    def say(self, message: Command | Event, *, once: bool = False) -> None:
+        """Publish after the commit; `once`: not again where it is still there."""
+        self.parcels.append(outbox.parcel_of(message, _next_id(), once=once))
 
 
 _last_id = 0
@@ -66,13 +67,19 @@ class Writer:
     """Runs pieces of work, one transaction after another.
 
     `after` runs at the end of each transaction and returns in how many seconds it
-    wants to run again by itself. `tell` gets what is to be published.
+    wants to run again by itself. `tell` gets what is to be published. Whoever holds
+    no `lease` writes nothing.
     """
 
     def __init__(
-        self, engine: AsyncEngine, after: After, tell: Callable[[list[Parcel]], None]
+        self,
+        engine: AsyncEngine,
+        lease: Lease,
+        after: After,
+        tell: Callable[[list[Parcel]], None],
     ) -> None:
         self._engine = engine
+        self._lease = lease
         self._after = after
         self._tell = tell
         self._waiting: list[_Piece] = []
@@ -85,12 +92,16 @@ class Writer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._more.wait()
+            await self._lease.ours()
             self._more.clear()
             pieces, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
             if self._waiting:
                 self._more.set()
             try:
                 wait = await self._transact(pieces)
+            except DeposedError:
+                self._lease.deposed(len(pieces))
+                wait = None
             except Exception as error:  # each waiting caller hears of it
                 log.exception("transaction failed", extra={"pieces": len(pieces)})
                 self._settle(pieces, error)
@@ -111,6 +122,7 @@ class Writer:
 
     async def _transact(self, pieces: list[_Piece]) -> float | None:
         async with self._engine.begin() as db:
+            await self._lease.check(db)
             turn = Turn(db, now())
             for piece in pieces:
                 if not await self._one(turn, piece, alone=len(pieces) == 1):

@@ -1,6 +1,7 @@
 """Who goes next: which waiting task gets which session."""
 
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,17 +9,19 @@ from contracts.tasks import Stage
 from jimeng.models import Model
 from scheduler.domain.rows import Session
 
+HEAD_START_SECONDS = 3600  # of each step of priority
+
 
 @dataclass(frozen=True)
 class Waiting:
-    """A queued task, as far as the order needs it."""
+    """A queued task that may go now, as far as the order needs it."""
 
     id: str
-    priority: int
+    owner: str | None
+    rank: int
     created_at: datetime
     model: Model
     stage: Stage | None
-    not_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -31,40 +34,72 @@ class Dispatched:
 
 
 def dispatch(
-    waiting: Sequence[Waiting], sessions: Sequence[Session], room: int, now: datetime
+    waiting: Sequence[Waiting],
+    sessions: Sequence[Session],
+    running: Mapping[str | None, int],
+    room: int,
+    now: datetime,
 ) -> Dispatched:
-    """Give each due task the least recently used session that can take it.
+    """Give tasks their sessions, the best one each, as long as there are any.
 
-    Higher priority first, then the older task. `room` is how many more may be between
-    permit and generated over the whole pool.
+    Higher priority first (an hour's wait counts as a step of it), then the owner with
+    the fewest at work, then the older task. `running` counts each owner's; `room` is
+    how many more may be between permit and generated over the whole pool.
     """
-    free = {s.id: s for s in sessions}
-    taken: dict[str, int] = {}
+    models = {task.model.key: task.model for task in waiting}
+    able = {k: [s for s in sessions if fits(s, m, now)] for k, m in models.items()}
+    lines = _lines(waiting)
+    busy = defaultdict(int, running)
+    taken: defaultdict[str, int] = defaultdict(int)
     pairs: list[tuple[str, str]] = []
-    stages: list[tuple[str, Stage]] = []
-    for task in sorted(waiting, key=lambda t: (-t.priority, t.created_at, t.id)):
-        if task.not_before and task.not_before > now:
+
+    def urgency(line: deque[Waiting]) -> tuple[int, int, int, datetime, str]:
+        first = line[0]
+        level = (int(now.timestamp()) - first.rank) // HEAD_START_SECONDS
+        return -level, busy[first.owner], first.rank, first.created_at, first.id
+
+    while lines and len(pairs) < room:
+        line = min(lines, key=urgency)
+        model = line[0].model.key
+        open_ = [s for s in able[model] if s.active + taken[s.id] < slots(s)]
+        if not open_:
+            lines = [other for other in lines if other[0].model.key != model]
             continue
-        able = [s for s in free.values() if fits(s, task.model, now)]
-        open_ = [s for s in able if s.active + taken.get(s.id, 0) < slots(s)]
-        if len(pairs) < room and open_:
-            pick = min(open_, key=lambda s: _lately(s, taken))
-            taken[pick.id] = taken.get(pick.id, 0) + 1
-            pairs.append((task.id, pick.id))
-            continue
-        why: Stage = "waiting" if able else "no_session"
+        task, pick = line.popleft(), min(open_, key=lambda s: _lately(s, taken))
+        taken[pick.id] += 1
+        busy[task.owner] += 1
+        pairs.append((task.id, pick.id))
+        lines = [line for line in lines if line]
+    gone = {task for task, _ in pairs}
+    left = [task for task in waiting if task.id not in gone]
+    return Dispatched(tuple(pairs), tuple(_explained(left, able)))
+
+
+def _lines(waiting: Sequence[Waiting]) -> list[deque[Waiting]]:
+    """Return a line of each owner for each model, the first ones first."""
+    lines: defaultdict[tuple[str | None, str], deque[Waiting]] = defaultdict(deque)
+    for task in sorted(waiting, key=lambda t: (t.rank, t.created_at, t.id)):
+        lines[task.owner, task.model.key].append(task)
+    return list(lines.values())
+
+
+def _explained(
+    left: Sequence[Waiting], able: Mapping[str, Sequence[Session]]
+) -> list[tuple[str, Stage]]:
+    found: list[tuple[str, Stage]] = []
+    for task in left:
+        why: Stage = "waiting" if able[task.model.key] else "no_session"
         if why != task.stage:
-            stages.append((task.id, why))
-    return Dispatched(tuple(pairs), tuple(stages))
+            found.append((task.id, why))
+    return found
 
 
-def seconds_to_next(
-    waiting: Sequence[Waiting], sessions: Sequence[Session], now: datetime
-) -> float | None:
-    """Return when a pause ends, of a task or of a session; None: none pauses."""
-    moments = [task.not_before for task in waiting] + [s.until for s in sessions]
-    coming = [moment for moment in moments if moment and moment > now]
-    return (min(coming) - now).total_seconds() + 0.01 if coming else None
+def rank(priority: int, created_at: datetime) -> int:
+    """Return a task's place in the order: a step of priority is an hour's start.
+
+    So who came long ago goes before whoever comes now, and nobody waits for ever.
+    """
+    return int(created_at.timestamp()) - priority * HEAD_START_SECONDS
 
 
 def fits(session: Session, model: Model, now: datetime) -> bool:

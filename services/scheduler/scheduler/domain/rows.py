@@ -1,6 +1,6 @@
 """The values the decisions are made on: a task, its latest attempt, a session."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -11,11 +11,13 @@ from contracts.sessions import Credits, SessionState
 from contracts.tasks import (
     TERMINAL,
     Belonging,
+    Item,
     Job,
     Progress,
     ResultRef,
     Stage,
     Status,
+    Terms,
 )
 
 AttemptState = Literal["reserved", "permitted", "known", "ended"]
@@ -23,12 +25,17 @@ AttemptState = Literal["reserved", "permitted", "known", "ended"]
 
 @dataclass(frozen=True)
 class Task:
-    """A task as it stands. Terminal statuses are written once."""
+    """A task as it stands. Terminal statuses are written once.
+
+    `due_at` is when somebody must look at it again whatever happens: its step's
+    deadline, or its own.
+    """
 
     id: str
     belonging: Belonging
     job: Job
     created_at: datetime
+    terms: Terms = field(default_factory=Terms)
     status: Status = "queued"
     stage: Stage | None = "waiting"
     revision: int = 0
@@ -40,6 +47,8 @@ class Task:
     error_message: str | None = None
     upstream_code: str | None = None
     not_before: datetime | None = None
+    due_at: datetime | None = None
+    files_deleted_at: datetime | None = None
     updated_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -49,12 +58,19 @@ class Task:
         """Whether nothing can change it any more."""
         return self.status in TERMINAL
 
+    def with_stage(self, stage: Stage) -> "Task":
+        """Return it in another stage of its status."""
+        return replace(self, stage=stage)
+
 
 @dataclass(frozen=True)
 class Attempt:
     """A task's n-th try on one session; a reservation until it has ended.
 
-    `permitted_at` is None exactly while nothing can have been sent.
+    `permitted_at` is None exactly while nothing can have been sent. Sends 1 to
+    `allowed` are wanted, `sends` of them have their permit. `absent` counts the good
+    answers without it, of poll rounds after `since_round`, when the last permit was
+    given. An `adopted` one goes on with the submit of the task that it retries.
     """
 
     task: str
@@ -64,12 +80,17 @@ class Attempt:
     reserved_at: datetime
     state: AttemptState = "reserved"
     materials: tuple[JsonValue, ...] = ()
+    items: tuple[Item, ...] = ()
     sends: int = 0
+    allowed: int = 1
+    adopted: bool = False
     nonce: str | None = None
     body_hash: str | None = None
     permitted_at: datetime | None = None
     upstream_id: str | None = None
     absent: int = 0
+    round: int = 0
+    since_round: int = 0
     charged: bool | None = None
     reason: str | None = None
     answer: str | None = None

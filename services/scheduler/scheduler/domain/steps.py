@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from contracts.message import Command, Event
 from jimeng.errors import SessionEffect
 from scheduler.domain.rows import Attempt, Task
+
+OnUnknown = Literal["resend", "hold"]
 
 
 @dataclass(frozen=True)
@@ -14,11 +17,17 @@ class Limits:
 
     max_poll: timedelta
     settle_rounds: int
+    on_unknown: OnUnknown = "resend"
+    max_sends: int = 3
+    followed: timedelta = timedelta(hours=24)
+    upload: timedelta = timedelta(seconds=900)
+    submit: timedelta = timedelta(seconds=90)
+    store: timedelta = timedelta(seconds=1800)
 
     @property
     def follow(self) -> timedelta:
         """How long an attempt is followed whatever became of its task."""
-        return max(timedelta(hours=24), self.max_poll)
+        return max(self.followed, self.max_poll)
 
 
 @dataclass(frozen=True)
@@ -29,13 +38,22 @@ class Reserved:
 
 
 @dataclass(frozen=True)
+class Adopted:
+    """A retry goes on with what its forerunner may have at the site."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True)
 class PermitAsked:
-    """The signer is about to send and asks whether it may."""
+    """The signer is about to send and asks whether it may. Asked on its session."""
 
     attempt: int
     send: int
     nonce: str
     body_hash: str
+    usable: bool = True
+    """Whether the session takes work at all now."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +61,19 @@ class CancelAsked:
     """The client wants it no more."""
 
 
-Happening = Event | Reserved | PermitAsked | CancelAsked
+@dataclass(frozen=True)
+class ResolveAsked:
+    """An operator ends a hold."""
+
+    action: Literal["resend", "fail"]
+
+
+@dataclass(frozen=True)
+class Due:
+    """The time has come to look at it again: a step is late, or the task is."""
+
+
+Happening = Event | Reserved | Adopted | PermitAsked | CancelAsked | ResolveAsked | Due
 
 
 @dataclass(frozen=True)
@@ -54,6 +84,7 @@ class Signal:
     effect: SessionEffect
     text: str
     model: str | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,16 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from contracts import tasks as said
 from contracts.errors import ErrorCode
+from contracts.message import Command
 from contracts.tasks import Failure, Progress, Stage, Status
 from jimeng import find_model
 from jimeng.errors import Effect, SessionEffect, TaskEffect, effect_of
 from scheduler.domain.failures import code_of, words_of
 from scheduler.domain.rows import Attempt, Task
-from scheduler.domain.steps import Signal, Step
+from scheduler.domain.steps import Limits, Signal, Step
 
-MAX_ATTEMPTS = 8
 PAUSES = (5.0, 15.0, 60.0, 300.0)  # seconds before a task is tried again
 
 
@@ -19,8 +20,6 @@ def not_taken(task: Task, attempt: Attempt, event: Failure, now: datetime) -> St
     """The site certainly has no job: the attempt ends, the task goes on or fails."""
     effect = effect_of(event.upstream_code or "")
     told = signal(task, attempt, effect, event)
-    if effect and effect.task is TaskEffect.UNKNOWN:
-        return Step(submitting(task, "unknown"), attempt)
     attempt = replace(attempt, answer=event.answer)
     attempt = end(attempt, now, charged=False, reason=words_of(event))
     if task.ended:
@@ -29,13 +28,64 @@ def not_taken(task: Task, attempt: Attempt, event: Failure, now: datetime) -> St
         return Step(failed_by(task, event, effect, now), attempt, signal=told)
     # A refusal for the account's sake says nothing against the task.
     counts = effect is None or effect.session is SessionEffect.NONE
-    if counts and attempt.n >= MAX_ATTEMPTS:
+    if counts and attempt.n >= task.terms.max_attempts:
         code = ErrorCode.ATTEMPTS_EXHAUSTED
         text = f"refused {attempt.n} times, last: {words_of(event)}"
         tired = failed(task, code, text, now)
         tired = replace(tired, upstream_code=event.upstream_code)
         return Step(tired, attempt, signal=told)
-    return Step(again(task, attempt, now, effect), attempt, signal=told)
+    if effect and effect.task is TaskEffect.AGAIN_ELSEWHERE:
+        return Step(again(task), attempt, signal=told)
+    return Step(again(task, attempt, now), attempt, signal=told)
+
+
+def gave_up(task: Task, attempt: Attempt, reason: str, now: datetime) -> Step:
+    """A service gave the attempt up with nothing sent: again, but not for ever."""
+    attempt = end(attempt, now, charged=False, reason=reason)
+    if attempt.n >= task.terms.max_attempts:
+        return Step(failed(task, ErrorCode.STEP_DIED, reason, now), attempt)
+    return Step(again(task, attempt, now), attempt)
+
+
+def overdue(
+    task: Task, attempt: Attempt, text: str, now: datetime, limits: Limits
+) -> tuple[Task, Attempt]:
+    """Stop waiting, then following, after a good answer that comes too late."""
+    if not task.ended and older(attempt, limits.max_poll, now):
+        task = failed(task, ErrorCode.POLL_TIMEOUT, text, now)
+    if older(attempt, limits.follow, now):
+        attempt = end(attempt, now, charged=None, reason=f"given up: {text}")
+    return task, attempt
+
+
+def awaited(task: Task, attempt: Attempt | None) -> Command | None:
+    """Return the command whose outcome a task waits for; None: no worker's."""
+    if attempt is None:
+        return None
+    who = {"task": task.id, "attempt": attempt.n, "session": attempt.session}
+    if task.status == "downloading":
+        return said.StoreResults.model_validate(
+            who
+            | {
+                "submit_id": attempt.submit_id,
+                "kind": task.belonging.kind,
+                "items": attempt.items,
+            }
+        )
+    if task.status != "submitting" or attempt.sends >= attempt.allowed:
+        return None
+    if attempt.state == "reserved" and task.stage == "uploading":
+        return said.UploadReferences.model_validate(who | {"files": task.job.files})
+    in_page = find_model(task.job.model).in_page
+    return (said.SubmitInPage if in_page else said.SubmitPlain).model_validate(
+        who
+        | {
+            "job": task.job,
+            "materials": attempt.materials,
+            "send": attempt.allowed,
+            "submit_id": attempt.submit_id,
+        }
+    )
 
 
 def _for_good(event: Failure, effect: Effect | None) -> bool:
@@ -52,22 +102,25 @@ def signal(
         return None
     closes = effect.session is SessionEffect.CLOSE_MODEL
     model = find_model(task.job.model).key if closes else None
-    return Signal(attempt.session, effect.session, words_of(event), model)
+    code = event.upstream_code or ""
+    return Signal(attempt.session, effect.session, words_of(event), model, code)
 
 
 def again(
-    task: Task, attempt: Attempt, now: datetime, effect: Effect | None = None
+    task: Task, attempt: Attempt | None = None, now: datetime | None = None
 ) -> Task:
-    """Queue the task again: at once for another session, else after a pause."""
-    elsewhere = effect is not None and effect.task is TaskEffect.AGAIN_ELSEWHERE
-    pause = PAUSES[min(attempt.n, len(PAUSES)) - 1]
+    """Queue the task again: at once, or after a pause that grows with the attempts."""
+    moment = None
+    if attempt and now:
+        pause = PAUSES[min(attempt.n, len(PAUSES)) - 1]
+        moment = now + timedelta(seconds=pause)
     return replace(
         task,
         status="queued",
         stage="waiting",
         session=None,
         progress=Progress(),
-        not_before=None if elsewhere else now + timedelta(seconds=pause),
+        not_before=moment,
     )
 
 
@@ -120,3 +173,22 @@ def end(
 def older(attempt: Attempt, age: timedelta, now: datetime) -> bool:
     """Whether an attempt was sent so long ago."""
     return attempt.permitted_at is not None and now - attempt.permitted_at > age
+
+
+def adopting(task: Task, last: Attempt, now: datetime) -> Attempt:
+    """Return the first attempt of a retry: it looks for what the last one sent."""
+    return Attempt(
+        task=task.id,
+        n=1,
+        session=last.session,
+        submit_id=last.submit_id,
+        reserved_at=now,
+        state="permitted",
+        sends=last.sends,
+        allowed=last.sends,
+        adopted=True,
+        permitted_at=now,
+        upstream_id=last.upstream_id,
+        # The charge stays with the attempt that is known to have caused it.
+        charged=False if last.charged else None,
+    )

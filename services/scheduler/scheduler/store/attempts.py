@@ -9,7 +9,7 @@ from sqlalchemy import Row, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.requests import DueAttempt
-from contracts.tasks import Progress
+from contracts.tasks import Item, Progress
 from scheduler.domain.rows import Attempt
 from scheduler.store.tables import attempts, sessions, tasks
 
@@ -56,6 +56,14 @@ async def reserve(db: AsyncConnection, attempt: Attempt, slots: int) -> bool:
     return True
 
 
+async def adopt(db: AsyncConnection, attempt: Attempt) -> None:
+    """Insert an attempt that goes on with another's submit, which has ended."""
+    values = asdict(attempt)
+    values["materials"] = list(attempt.materials)
+    values["items"] = []
+    await db.execute(insert(attempts).values(**values))
+
+
 async def load(db: AsyncConnection, task_id: str, n: int) -> Attempt | None:
     """Return one attempt of a task."""
     if n == 0:
@@ -96,6 +104,7 @@ async def save(db: AsyncConnection, attempt: Attempt) -> bool:
     for fixed in ("session", "submit_id", "reserved_at"):
         values.pop(fixed)
     values["materials"] = list(attempt.materials)
+    values["items"] = [item.model_dump(mode="json") for item in attempt.items]
     done = await db.execute(
         update(attempts)
         .where(
@@ -194,12 +203,17 @@ def attempt_of(row: Row[Any]) -> Attempt:
         reserved_at=row.reserved_at,
         state=row.state,
         materials=tuple(row.materials or ()),
+        items=tuple(Item.model_validate(item) for item in row.items or ()),
         sends=row.sends,
+        allowed=row.allowed,
+        adopted=row.adopted,
         nonce=row.nonce,
         body_hash=row.body_hash,
         permitted_at=row.permitted_at,
         upstream_id=row.upstream_id,
         absent=row.absent,
+        round=row.round,
+        since_round=row.since_round,
         charged=row.charged,
         reason=row.reason,
         answer=row.answer,

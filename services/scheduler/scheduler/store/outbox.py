@@ -21,6 +21,8 @@ class Parcel:
     message_id: str | None
     ttl_seconds: int | None
     body: bytes
+    once: bool = False
+    """Whether it is done with when its predecessor is still there; not stored."""
 
 
 async def first_time(db: AsyncConnection, event_id: str, now: datetime) -> bool:
@@ -31,7 +33,12 @@ async def first_time(db: AsyncConnection, event_id: str, now: datetime) -> bool:
     return done.rowcount == 1
 
 
-def parcel_of(message: Command | Event, parcel_id: int) -> Parcel:
+async def forget_old(db: AsyncConnection, before: datetime) -> None:
+    """Forget events that no longer exist anywhere."""
+    await db.execute(delete(inbox).where(inbox.c.seen_at < before))
+
+
+def parcel_of(message: Command | Event, parcel_id: int, *, once: bool) -> Parcel:
     """Pack a message."""
     event = message if isinstance(message, Event) else None
     return Parcel(
@@ -41,13 +48,15 @@ def parcel_of(message: Command | Event, parcel_id: int) -> Parcel:
         message_id=event.id if event else None,
         ttl_seconds=event.TTL_SECONDS if event else None,
         body=message.body(),
+        once=once,
     )
 
 
 async def put(db: AsyncConnection, parcels: list[Parcel]) -> None:
     """Write messages to be published after the commit."""
     if parcels:
-        await db.execute(insert(outbox), [asdict(parcel) for parcel in parcels])
+        rows = [{k: v for k, v in asdict(p).items() if k != "once"} for p in parcels]
+        await db.execute(insert(outbox), rows)
 
 
 async def left(db: AsyncConnection) -> list[Parcel]:

@@ -72,13 +72,14 @@ tasks = Table(
     Column("upstream_code", String(100)),
     Column("not_before", Moment),
     Column("terms", JSON, nullable=False, server_default="{}"),
+    Column("rank", Integer, nullable=False, server_default="0"),
     Column("due_at", Moment),
     Column("files_deleted_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("started_at", Moment),
     Column("finished_at", Moment),
-    Index("ix_tasks_queue", "status", "priority", "created_at"),
+    Index("ix_tasks_queue", "status", "rank", "created_at"),
     Index("ix_tasks_newest", "created_at", "id"),
     Index("ix_tasks_due", "due_at"),
 )
@@ -192,7 +193,7 @@ inbox = Table(
     "inbox",
     metadata,
     Column("id", String(200), primary_key=True),
-    Column("seen_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False, index=True),
 )
 
 outbox = Table(

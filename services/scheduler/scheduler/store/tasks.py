@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import Row, and_, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,14 +18,16 @@ from contracts.tasks import (
     Progress,
     ResultRef,
     Status,
+    Terms,
 )
 from jimeng import InvalidJob, find_model
-from scheduler.domain.dispatch import Waiting
+from scheduler.domain.dispatch import Waiting, rank
 from scheduler.domain.rows import Task
-from scheduler.store.tables import results, tasks
+from scheduler.store.tables import attempts, results, tasks
 
 log = logging.getLogger("scheduler")
-BACKLOG = 200  # waiting tasks looked at in one dispatch
+BACKLOG = 50  # waiting tasks of one owner and model looked at in one dispatch
+AT_ONCE = 100  # due tasks looked at in one transaction
 
 
 async def create(db: AsyncConnection, task: Task, now: datetime) -> bool:
@@ -42,6 +44,9 @@ async def create(db: AsyncConnection, task: Task, now: datetime) -> bool:
             revision=task.revision,
             attempt=task.attempt,
             progress={},
+            terms=task.terms.model_dump(mode="json"),
+            rank=rank(task.belonging.priority, task.created_at),
+            due_at=task.due_at,
             created_at=task.created_at,
             updated_at=now,
         )
@@ -79,6 +84,8 @@ async def save(db: AsyncConnection, before: Task, task: Task) -> bool:
             error_message=task.error_message,
             upstream_code=task.upstream_code,
             not_before=task.not_before,
+            terms=task.terms.model_dump(mode="json"),
+            due_at=task.due_at,
             updated_at=task.updated_at,
             started_at=task.started_at,
             finished_at=task.finished_at,
@@ -90,28 +97,68 @@ async def save(db: AsyncConnection, before: Task, task: Task) -> bool:
     return done.rowcount == 1
 
 
-async def waiting(db: AsyncConnection, now: datetime) -> list[Waiting]:
-    """Return who may go next, the first ones first, those in a pause last."""
-    rows = await db.execute(
+async def waiting(
+    db: AsyncConnection, now: datetime
+) -> tuple[list[Waiting], datetime | None]:
+    """Return who may go next, and when the next pause ends.
+
+    The first ones of each owner and model, so that many who cannot go do not hide one
+    who can.
+    """
+    place = func.row_number().over(
+        partition_by=(tasks.c.owner, tasks.c.model),
+        order_by=(tasks.c.rank, tasks.c.created_at, tasks.c.id),
+    )
+    queued = tasks.c.status == "queued"
+    due = or_(tasks.c.not_before.is_(None), tasks.c.not_before <= now)
+    found = (
         select(
             tasks.c.id,
-            tasks.c.priority,
+            tasks.c.owner,
+            tasks.c.rank,
             tasks.c.created_at,
             tasks.c.model,
             tasks.c.stage,
-            tasks.c.not_before,
+            place.label("place"),
         )
-        .where(tasks.c.status == "queued")
-        .order_by(
-            func.coalesce(tasks.c.not_before > now, literal(value=False)),
-            tasks.c.priority.desc(),
-            tasks.c.created_at,
-            tasks.c.id,
-        )
-        .limit(BACKLOG)
+        .where(queued, due)
+        .subquery()
     )
-    found = [_waiting_of(row) for row in rows]
-    return [task for task in found if task]
+    rows = (await db.execute(select(found).where(found.c.place <= BACKLOG))).all()
+    pause = await db.scalar(
+        select(func.min(tasks.c.not_before)).where(queued, tasks.c.not_before > now)
+    )
+    return [task for task in map(_waiting_of, rows) if task], pause
+
+
+async def running_of(db: AsyncConnection) -> dict[str | None, int]:
+    """Return how many tasks of each owner hold a slot."""
+    rows = await db.execute(
+        select(tasks.c.owner, func.count())
+        .join(attempts, attempts.c.task == tasks.c.id)
+        .where(attempts.c.state != "ended")
+        .group_by(tasks.c.owner)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def due(db: AsyncConnection) -> list[tuple[str, datetime]]:
+    """Return the tasks that are to be looked at again, with when, the first first."""
+    rows = await db.execute(
+        select(tasks.c.id, tasks.c.due_at)
+        .where(tasks.c.due_at.is_not(None))
+        .order_by(tasks.c.due_at)
+        .limit(AT_ONCE)
+    )
+    return [(row.id, row.due_at) for row in rows]
+
+
+async def awaiting(db: AsyncConnection) -> list[str]:
+    """Return the tasks that wait for a worker."""
+    rows = await db.scalars(
+        select(tasks.c.id).where(tasks.c.status.in_(("submitting", "downloading")))
+    )
+    return list(rows)
 
 
 def _waiting_of(row: Any) -> Waiting | None:
@@ -122,11 +169,11 @@ def _waiting_of(row: Any) -> Waiting | None:
         return None
     return Waiting(
         id=row.id,
-        priority=row.priority,
+        owner=row.owner,
+        rank=row.rank,
         created_at=row.created_at,
         model=model,
         stage=row.stage,
-        not_before=row.not_before,
     )
 
 
@@ -162,21 +209,13 @@ def _place_of(cursor: str) -> tuple[datetime, str]:
 
 async def ahead(db: AsyncConnection, task: Task) -> int:
     """Return how many queued tasks go before this one."""
-    mine = task.belonging.priority
+    mine = rank(task.belonging.priority, task.created_at)
+    older = and_(tasks.c.rank == mine, tasks.c.created_at < task.created_at)
     return int(
         await db.scalar(
             select(func.count())
             .select_from(tasks)
-            .where(
-                tasks.c.status == "queued",
-                or_(
-                    tasks.c.priority > mine,
-                    and_(
-                        tasks.c.priority == mine,
-                        tasks.c.created_at < task.created_at,
-                    ),
-                ),
-            )
+            .where(tasks.c.status == "queued", or_(tasks.c.rank < mine, older))
         )
         or 0
     )
@@ -235,7 +274,10 @@ def task_of(row: Row[Any], stored: tuple[ResultRef, ...]) -> Task:
         error_code=ErrorCode(row.error_code) if row.error_code else None,
         error_message=row.error_message,
         upstream_code=row.upstream_code,
+        terms=Terms.model_validate(row.terms),
         not_before=row.not_before,
+        due_at=row.due_at,
+        files_deleted_at=row.files_deleted_at,
         updated_at=row.updated_at,
         started_at=row.started_at,
         finished_at=row.finished_at,

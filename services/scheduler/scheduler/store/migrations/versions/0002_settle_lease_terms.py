@@ -12,9 +12,18 @@ def upgrade() -> None:
         tasks.add_column(
             sa.Column("terms", sa.JSON(), server_default="{}", nullable=False)
         )
+        tasks.add_column(
+            sa.Column("rank", sa.Integer(), server_default="0", nullable=False)
+        )
         tasks.add_column(sa.Column("due_at", sa.String(27), nullable=True))
         tasks.add_column(sa.Column("files_deleted_at", sa.String(27), nullable=True))
         tasks.create_index("ix_tasks_due", ["due_at"])
+        tasks.drop_index("ix_tasks_queue")
+        tasks.create_index("ix_tasks_queue", ["status", "rank", "created_at"])
+    op.execute(
+        "UPDATE tasks SET rank ="
+        " CAST(strftime('%s', created_at) AS INTEGER) - priority * 3600"
+    )
 
     with op.batch_alter_table("attempts") as attempts:
         attempts.drop_constraint("uq_attempts_submit_id", type_="unique")
@@ -41,6 +50,12 @@ def upgrade() -> None:
 
     with op.batch_alter_table("results") as results:
         results.add_column(sa.Column("poster", sa.String(length=300), nullable=True))
+
+    op.execute(
+        "UPDATE tasks SET due_at = updated_at"
+        " WHERE status IN ('submitting', 'downloading')"
+    )
+    op.create_index("ix_inbox_seen_at", "inbox", ["seen_at"])
 
     op.create_table(
         "lease",

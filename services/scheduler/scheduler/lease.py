@@ -1,0 +1,186 @@
+"""Which of several schedulers may write: the one that holds the lease.
+
+The lease is a row with an epoch, and every transaction begins by checking it: one that
+was asleep while another took over can write nothing more. No clocks are compared: a
+standby takes over when it has seen no beat for LEASE_SECS on its own monotonic clock.
+"""
+
+import asyncio
+import fcntl
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from time import monotonic
+from typing import IO
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from contracts.ending import end
+from scheduler.store import lease
+from scheduler.store.engine import reading
+
+LOOKS = 10  # of a standby, in the life of a lease
+BEATS = 4  # of a holder
+SLOTS = 64
+
+log = logging.getLogger("scheduler")
+
+
+class DeposedError(Exception):
+    """Another scheduler holds the lease: nothing was written."""
+
+
+class Lease:
+    """The right to write, as this process has it or waits for it."""
+
+    def __init__(
+        self,
+        writing: AsyncEngine,
+        reads: AsyncEngine,
+        folder: Path,
+        seconds: float,
+        fatal: Callable[[str], None],
+    ) -> None:
+        self._writing = writing
+        self._reads = reads
+        self._folder = folder
+        self._seconds = seconds
+        self._fatal = fatal
+        self._epoch = 0
+        self._ours = asyncio.Event()
+
+    async def ours(self) -> None:
+        """Wait until this process may write, as far as it knows."""
+        await self._ours.wait()
+
+    async def check(self, db: AsyncConnection) -> None:
+        """Begin a transaction. Raises DeposedError."""
+        if not await lease.holds(db, self._epoch):
+            raise DeposedError
+
+    def deposed(self, pieces: int) -> None:
+        """End the process: it wakes up as a standby."""
+        self._fatal(f"another scheduler took over; {pieces} stale writes were refused")
+
+    @asynccontextmanager
+    async def held(self, connected: Callable[[], bool]) -> AsyncIterator[None]:
+        """Wait for the lease, keep it up, give it back.
+
+        `connected` tells whether NATS is there: without it for as long as a lease
+        lives, another, which may have it, shall take over.
+        """
+        with _slot(self._folder) as owner:
+            await self._acquire(owner)
+            beating = asyncio.create_task(self._keep(owner, connected))
+            try:
+                yield
+            finally:
+                await end(beating)
+                with suppress(DeposedError, DBAPIError):
+                    await self._release()
+
+    async def _acquire(self, owner: str) -> None:
+        seen, since = await self._read(), monotonic()
+        if seen.owner not in {None, owner}:
+            log.info("standby: another scheduler is at work")
+        while True:
+            # Our own slot's last holder is dead: the kernel gave us its lock.
+            free = seen.owner in {None, owner} or monotonic() - since > self._seconds
+            if free and await self._take(owner, seen):
+                return
+            await asyncio.sleep(self._seconds / LOOKS)
+            if (now := await self._read()) != seen:
+                seen, since = now, monotonic()
+
+    async def _read(self) -> lease.Held:
+        async with reading(self._reads) as db:
+            return await lease.read(db)
+
+    async def _take(self, owner: str, seen: lease.Held) -> bool:
+        async with self._writing.begin() as db:
+            epoch = await lease.take(db, owner, seen)
+        if epoch is None:
+            return False
+        self._epoch = epoch
+        self._ours.set()
+        log.info("this scheduler is at work now", extra={"epoch": epoch})
+        return True
+
+    async def _keep(self, owner: str, connected: Callable[[], bool]) -> None:
+        """Beat; without SQL, or without NATS, for too long let another go on."""
+        good = there = monotonic()
+        while True:
+            await asyncio.sleep(self._seconds / BEATS)
+            there = monotonic() if connected() else there
+            try:
+                if monotonic() - there > self._seconds:
+                    await self._stand_back(owner, connected)
+                    there = monotonic()
+                else:
+                    await self._beat()
+                good = monotonic()
+            except DeposedError:
+                self.deposed(0)
+            except DBAPIError as error:
+                log.warning("the lease was not renewed: %s", error)
+                if monotonic() - good > self._seconds:
+                    self._fatal("the database has been away for too long")
+
+    async def _beat(self) -> None:
+        async with self._writing.begin() as db:
+            await self.check(db)
+            await lease.beat(db)
+
+    async def _release(self) -> None:
+        async with self._writing.begin() as db:
+            await self.check(db)
+            await lease.release(db)
+
+    async def _stand_back(self, owner: str, connected: Callable[[], bool]) -> None:
+        """Give the lease up until NATS is there again; then have it, or end."""
+        log.warning("NATS has been away for too long: another scheduler may go on")
+        self._ours.clear()
+        await self._release()
+        while not connected():  # noqa: ASYNC110 - the connection tells nobody
+            await asyncio.sleep(self._seconds / LOOKS)
+        seen = await self._read()
+        if seen.owner is not None or not await self._take(owner, seen):
+            self.deposed(0)
+
+
+class _slot:  # noqa: N801 - a context, used like a function
+    """A name that no other living scheduler of this host has."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> str:
+        for number in range(1, SLOTS + 1):
+            path = self._folder / f"scheduler-{number}.lock"
+            file = path.open("a+")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                continue
+            self._file = file
+            return _name_in(file)
+        raise RuntimeError(f"{SLOTS} schedulers on one folder are enough")
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+
+def _name_in(file: IO[str]) -> str:
+    """Return the slot's name for ever; the first holder gives it one."""
+    file.seek(0)
+    if not (name := file.read()):
+        name = uuid.uuid4().hex
+        file.write(name)
+        file.flush()
+    return name

@@ -1,0 +1,85 @@
+"""What happens by itself: the next task gets a session, a late one is looked at."""
+
+import uuid
+from datetime import datetime, timedelta
+
+from contracts.tasks import PollSession, Stage
+from scheduler.domain import dispatch
+from scheduler.domain.rows import Attempt, Session
+from scheduler.domain.steps import Due, Reserved, Step
+from scheduler.store import attempts, outbox, sessions, tasks
+from scheduler.work import Rules, advance_task, write
+from scheduler.writer import Turn
+
+INBOX_KEPT = timedelta(days=31)  # a day more than events live
+
+
+async def look_after(turn: Turn, rules: Rules) -> float | None:
+    """Do what is due now; return in how many seconds to look again."""
+    moments = [await _look_at_late(turn, rules), await dispatch_waiting(turn, rules)]
+    coming = min((m for m in moments if m), default=None)
+    # A hair later than due: at the very moment it may not be yet.
+    return (coming - turn.now).total_seconds() + 0.01 if coming else None
+
+
+async def _look_at_late(turn: Turn, rules: Rules) -> datetime | None:
+    for task_id, moment in await tasks.due(turn.db):
+        if moment > turn.now:
+            return moment
+        if task := await tasks.load(turn.db, task_id):
+            await advance_task(turn, task, Due(), rules)
+    return None
+
+
+async def dispatch_waiting(turn: Turn, rules: Rules) -> datetime | None:
+    """Give waiting tasks their sessions; return when a pause ends."""
+    waiting, pause = await tasks.waiting(turn.db, turn.now)
+    if not waiting:
+        return pause
+    found = await sessions.pool(turn.db)
+    room = await _room(turn, rules, len(waiting))
+    running = await tasks.running_of(turn.db)
+    plan = dispatch.dispatch(waiting, found, running, room, turn.now)
+    by_id = {s.id: s for s in found}
+    for task_id, session_id in plan.pairs:
+        await _reserve(turn, task_id, by_id[session_id], rules)
+    for task_id, stage in plan.stages:
+        await _explain(turn, task_id, stage)
+    ends = [s.until for s in found if s.until and s.until > turn.now]
+    return min([*ends, pause] if pause else ends, default=None)
+
+
+async def _room(turn: Turn, rules: Rules, wanted: int) -> int:
+    if rules.concurrency is None:
+        return wanted
+    running = await attempts.between_permit_and_generated(turn.db)
+    return max(0, rules.concurrency - running)
+
+
+async def _reserve(turn: Turn, task_id: str, session: Session, rules: Rules) -> None:
+    task = await tasks.load(turn.db, task_id)
+    if task is None:
+        return
+    attempt = Attempt(
+        task=task_id,
+        n=task.attempt + 1,
+        session=session.id,
+        submit_id=str(uuid.uuid4()),
+        reserved_at=turn.now,
+    )
+    if await attempts.reserve(turn.db, attempt, dispatch.slots(session)):
+        await advance_task(turn, task, Reserved(attempt), rules)
+
+
+async def _explain(turn: Turn, task_id: str, stage: Stage) -> None:
+    task = await tasks.load(turn.db, task_id)
+    if task and task.status == "queued":
+        said = Step(task.with_stage(stage), None)
+        await write(turn, task, None, said)
+
+
+async def reconcile(turn: Turn) -> None:
+    """Look whether anything was lost: sent attempts that nobody polls, old notes."""
+    for session in await attempts.sessions_with_open(turn.db):
+        turn.say(PollSession(session=session), once=True)
+    await outbox.forget_old(turn.db, turn.now - INBOX_KEPT)

@@ -1,0 +1,79 @@
+"""What the signer and the poller ask before they speak to the site."""
+
+from collections.abc import Awaitable, Callable
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.requests import AskDue, AskPermit, Credential, DueAttempts, Permit
+from contracts.tasks import PollSession
+from scheduler.domain import dispatch
+from scheduler.domain.rows import Attempt, Task
+from scheduler.domain.steps import PermitAsked, Step
+from scheduler.store import attempts, outbox, sessions, tasks
+from scheduler.work import Rules, advance_on
+from scheduler.writer import Turn
+
+IDLE_POLL_SECONDS = 60.0
+
+
+async def permit(turn: Turn, asked: AskPermit, rules: Rules) -> Permit:
+    """Answer one wish to send; a yes is stored before it goes out."""
+    task = await tasks.load(turn.db, asked.task)
+    attempt = await attempts.load(turn.db, asked.task, asked.attempt)
+    if task is None or attempt is None or attempt.submit_id != asked.submit_id:
+        return Permit(granted=False, reason="superseded")
+    session = await sessions.load(turn.db, attempt.session)
+    usable = session is not None and dispatch.usable(session, turn.now)
+    wish = PermitAsked(asked.attempt, asked.send, asked.nonce, asked.body_hash, usable)
+    step = await advance_on(turn, task, attempt, wish, rules)
+    if granted(step, wish):
+        return Permit(granted=True, valid_seconds=rules.permit_seconds)
+    return Permit(granted=False, reason=_why_not(task, attempt, step))
+
+
+def granted(step: Step, wish: PermitAsked) -> bool:
+    """Whether this asker has the permit: it got it now, or asks once more."""
+    held = step.attempt
+    return (
+        held is not None
+        and step.task.status == "submitting"
+        and (held.state, held.n) == ("permitted", wish.attempt)
+        and (held.sends, held.nonce) == (wish.send, wish.nonce)
+    )
+
+
+def _why_not(task: Task, attempt: Attempt, step: Step) -> str:
+    if task.status == "cancelled":
+        return "cancelled"
+    if step.task != task or step.attempt != attempt:
+        return "session_not_active"
+    if task.attempt != attempt.n or attempt.state in {"reserved", "ended"}:
+        return "superseded"
+    return "already_granted"
+
+
+async def due(
+    turn: Turn,
+    asked: AskDue,
+    rules: Rules,
+    credential: Callable[[AsyncConnection, str], Awaitable[Credential]],
+) -> DueAttempts:
+    """Say what is to be looked up on a session now, and when to ask again."""
+    session = await sessions.load(turn.db, asked.session)
+    # The poller is at work: a poll command that still waits is not needed.
+    await outbox.unneeded(turn.db, PollSession(session=asked.session).subject)
+    if session is None:
+        return DueAttempts()
+    # A punished account still tells of its jobs; a signed-out one tells nothing.
+    if session.state in {"expired", "unchecked"}:
+        waiting = await attempts.unended(turn.db, asked.session)
+        return DueAttempts(next_seconds=IDLE_POLL_SECONDS if waiting else None)
+    found = await attempts.due(turn.db, asked.session)
+    if not found:
+        return DueAttempts()
+    advised = asked.advice_seconds or rules.poll_interval_seconds
+    return DueAttempts(
+        attempts=tuple(found),
+        credential=await credential(turn.db, asked.session),
+        next_seconds=max(advised, rules.poll_min_seconds),
+    )
