@@ -10,7 +10,7 @@ PYTHON := $(BIN)/python
 PYPROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 PACKAGES := $(patsubst %/py.typed,%,$(wildcard libs/*/*/py.typed services/*/*/py.typed))
 
-.PHONY: help setup run test check fix e2e bench lock asyncapi env-example \
+.PHONY: help setup run test check fix e2e chaos bench lock asyncapi env-example \
 	contracts-snapshot isolated clean
 
 help: ## Print this
@@ -42,6 +42,11 @@ fix: .venv/ready ## Format, and mend what can be mended by itself
 
 e2e: .venv/browser ## Run the whole system through its story and its accidents
 	@$(PYTHON) -m pytest tests/e2e -n 0 -m "slow or not slow"
+
+chaos: .venv/browser ## Storm it: TASKS=60 KILLS=20 SEED=7 SPEED=10
+	@PYTHONPATH=tests $(PYTHON) -m chaos --tasks $(or $(TASKS),60) \
+		--kills $(or $(KILLS),20) --seed $(or $(SEED),7) --speed $(or $(SPEED),10) \
+		$(CHAOS)
 
 bench: .venv/browser ## Measure how much it can do
 	@$(PYTHON) tests/bench/overhead.py

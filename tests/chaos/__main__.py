@@ -1,0 +1,188 @@
+"""`make chaos`: let a storm pass over the gateway, and judge from outside what is left.
+
+Exit status: 0, everything held; 1, an invariant is broken; 2, the storm could not be.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+
+from chaos import evidence, faults, invariants, load, story
+from chaos.cluster import Cluster
+from chaos.times import Times
+from contracts.tasks import TERMINAL
+
+SECONDS_A_KILL, SECONDS_A_TASK, SHORTEST = 25.0, 8.0, 20.0
+PROGRESS_SECONDS = 5.0
+# Quiet is given up when nothing has moved for so long. Constants of the services that
+# no speed divides come into it: a redelivery after 30 s, a pause of up to 60 s.
+STILL_SECONDS = 150.0
+HELD_SECONDS = 20.0  # ... where nothing is left but what waits for a person
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser("chaos", description=__doc__)
+    parser.add_argument("--tasks", type=int, default=60)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=7, help="replays load and schedule")
+    parser.add_argument(
+        "--speed", type=float, default=10, help="divides all times; 1 is real time"
+    )
+    parser.add_argument("--seconds", type=float, help="how long it lasts")
+    parser.add_argument("--only", default="", help="kinds of faults, comma-separated")
+    parser.add_argument("--standby", action="store_true", help="two schedulers")
+    parser.add_argument("--out", type=Path, help="folder for the stories")
+    parser.add_argument("--plan", action="store_true", help="print the schedule only")
+    return parser.parse_args()
+
+
+async def quiet(cluster: Cluster, longest: float) -> bool:
+    """Wait until all tasks have ended, no attempt is open and the site rests."""
+    began = moved = said = time.monotonic()
+    before = ""
+    assert cluster.site
+    while time.monotonic() - began < longest:
+        tasks = evidence.database(cluster, "select status, stage from tasks")
+        left = [t for t in tasks if t["status"] not in TERMINAL]
+        attempts = "select count(*) n from attempts where state != 'ended'"
+        open_ = evidence.database(cluster, attempts)[0]["n"]
+        accounts = (await cluster.site.get("/_sim/accounts")).json()
+        running = sum(account["running"] for account in accounts)
+        waiting = await _creates(cluster)
+        if not left and not open_ and not running and not waiting:
+            return True
+        stages = Counter(f"{t['status']}/{t['stage']}" for t in left)
+        now = f"{len(left)} tasks, {open_} attempts, {running} jobs, {waiting} creates"
+        now += "".join(f", {count} {name}" for name, count in stages.most_common())
+        if now != before:
+            moved, before = time.monotonic(), now
+        if time.monotonic() - said > PROGRESS_SECONDS:
+            said = time.monotonic()
+            say(f"  {said - began:5.0f} s  left: {now}")
+        held = all(t["stage"] == "held" for t in left) and not running
+        patience = HELD_SECONDS if held and len(left) == open_ else STILL_SECONDS
+        if time.monotonic() - moved > patience:
+            say(f"  nothing moves for {patience:g} s")
+            return False
+        await asyncio.sleep(1)
+    return False
+
+
+async def _creates(cluster: Cluster) -> int:
+    """Count the creates that the scheduler has still to take in."""
+    assert cluster.client
+    pattern = "cmd.scheduler.create.>"
+    stream = cluster.client.jetstream()
+    info = await stream.stream_info("CMD", subjects_filter=pattern)
+    return len(info.state.subjects or {})
+
+
+async def progress(cluster: Cluster, storm: faults.Storm, sent: load.Load) -> None:
+    """Print now and then how far it is."""
+    began = time.monotonic()
+    while True:
+        await asyncio.sleep(PROGRESS_SECONDS)
+        stats = "no answer"
+        with suppress(httpx.HTTPError, ValueError):
+            answer = await cluster.api.get("/api/v1/stats", timeout=2)
+            found = json.loads(answer.text)
+            stats = " ".join(f"{k} {v}" for k, v in found.items() if v)[:120]
+        say(
+            f"  {time.monotonic() - began:5.0f} s  accepted "
+            f"{len(sent.answers.accepted)}, {storm.done.total()} faults; {stats}"
+        )
+
+
+async def run(options: argparse.Namespace, folder: Path) -> int:
+    """Let one storm pass; return the exit status."""
+    began = time.monotonic()
+    times = Times(options.speed)
+    shortest = SECONDS_A_KILL * options.kills, SECONDS_A_TASK * options.tasks
+    seconds = options.seconds or max(SHORTEST, times.of(max(shortest)))
+    cluster = Cluster(folder, times, standby=options.standby)
+    names = list(cluster.planned)
+    events = faults.plan(options.seed, options.kills, seconds, times, names)
+    only = set(filter(None, options.only.split(",")))
+    events = [e for e in events if not only or e.kind in only]
+    say(
+        f"storm of {seconds:.0f} s, seed {options.seed}: {options.tasks} tasks, "
+        f"{len(events)} faults, SPEED {options.speed:g}: {times.environment}; "
+        f"effects up to {faults.LATE_SECONDS:g} s late and then as long invisible"
+    )
+    if times.unknown:
+        say(f"settings that no service knows yet: {', '.join(times.unknown)}")
+    if options.plan:
+        say("\n".join(map(str, events)))
+        return 0
+    async with cluster:
+        storm = faults.Storm(cluster, events)
+        for text in storm.skipped:
+            say(f"skipped: {text}")
+        wishes = load.plan(options.seed, options.tasks, seconds)
+        sent = load.Load(cluster.api, wishes)
+        showing = asyncio.create_task(progress(cluster, storm, sent))
+        try:
+            loading = asyncio.create_task(sent.run())
+            try:
+                await storm.run()
+            finally:
+                await storm.calm()
+            await asyncio.wait_for(loading, 180)
+        finally:
+            showing.cancel()
+        say(f"calm after {time.monotonic() - began:.0f} s")
+        await cluster.wait_ready(120)
+        await quiet(cluster, longest=max(300.0, times.of(1200)))
+        world = await evidence.gather(cluster, sent.answers)
+        broken = invariants.judge(world)
+        if broken:
+            kept = options.out or Path(tempfile.mkdtemp(prefix="chaos-broken-"))
+            for path in story.write(kept / "stories", world, storm, broken):
+                say(f"story: {path}")
+            shutil.copytree(cluster.outputs, kept / "output", dirs_exist_ok=True)
+            for each in broken:
+                say(f"BROKEN {each}")
+        for task, why in story.failed_unasked(world).items():
+            say(f"failed unasked: {task} {why[:200]}")
+        for name in cluster.services:
+            if exits := cluster.units[name].own_exits:
+                say(f"{name} ended by itself: {exits}")
+        took = time.monotonic() - began
+        line = story.figures(cluster, world, storm, broken)
+        say(f"seed {options.seed}: {line}, seconds {took:.0f}")
+        return 1 if broken else 0
+
+
+def main() -> int:
+    """Run a storm; Ctrl-C and SIGTERM end it cleanly."""
+    options = arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+    try:
+        return asyncio.run(run(options, folder))
+    except KeyboardInterrupt:
+        say("ended early")
+        return 130
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,247 @@
+"""What goes wrong, when, and how it is done and undone. The seed decides everything."""
+
+import asyncio
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import httpx
+
+from chaos import processes
+from chaos.cluster import Cluster
+from chaos.proxy import Proxy
+from chaos.times import DESIGN, LATE_SECONDS, Times
+
+FILLER = "filler"
+CLOCK_SECONDS = 3600
+NETWORK = ("slow", "stall", "half_open", "cut", "reset", "cut_after")
+# What the site answers instead; a submit's own troubles are asked for by its prompt.
+SITE = {
+    "history": ("html_502", "truncated", "reset", "html_404"),
+    "upload_token": ("html_502", "reset"),
+    "apply": ("html_502", "truncated"),
+    "upload": ("reset", "html_502"),
+    "commit": ("html_502", "reset", "truncated"),
+    "submit": ("html_502", "truncated", "slow", "lose_response"),
+    "download": ("truncated", "corrupt", "reset", "expired", "html_502"),
+    "best_url": ("html_502", "reset"),
+    "page": ("html_502", "reset"),
+    "sdk": ("html_502", "reset"),
+    "live": ("html_502", "reset"),
+    "credits": ("html_502", "truncated"),
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that goes wrong: when, to what, how, and for how long."""
+
+    at: float
+    kind: str
+    target: str
+    how: str = ""
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        lasting = f" for {self.seconds:.1f} s" if self.seconds else ""
+        return f"{self.at:7.2f}  {self.kind} {self.target} {self.how}{lasting}"
+
+
+def plan(
+    seed: int, kills: int, seconds: float, times: Times, services: list[str]
+) -> list[Event]:
+    """Return a storm's schedule, in order: the same for the same arguments."""
+    rng = random.Random(f"faults {seed}")  # noqa: S311 - a schedule
+    wanted: list[Event] = []
+
+    def add(kind: str, target: str, how: str = "", lasting: float = 0.0) -> None:
+        lasting = min(lasting, seconds * 0.6)
+        at = rng.uniform(0, seconds - lasting)
+        wanted.append(Event(at, kind, target, how, lasting))
+
+    killable = [*services, "browser", "nats"]
+    for number in range(kills):
+        if number % len(killable) == 0:
+            rng.shuffle(killable)
+        add("kill", killable[number % len(killable)])
+    for number in range(max(2, kills // 5)):
+        long = number % 3 == 2  # longer than an unknown submit is looked for
+        pause = (times.settle if long else times.lease) * rng.uniform(1.1, 2.0)
+        add("stop", rng.choice(services), lasting=pause)
+    for number in range(max(2, kills // 8)):
+        long = number % 2 == 1
+        pause = (times.settle if long else times.lease) * rng.uniform(1.1, 1.5)
+        add("stop", "browser", lasting=pause)
+    for _ in range(max(3, kills // 3)):
+        link = rng.choice([*services, "site", "site"])
+        add("net", link, rng.choice(NETWORK), _outage(rng, link, times))
+    for _ in range(kills):
+        kind = rng.choice(list(SITE))
+        add("site", kind, rng.choice(SITE[kind]))
+    for number in range(max(2, kills // 10)):
+        add("disk", ("data", "nats")[number % 2], lasting=times.of(rng.uniform(20, 60)))
+    for _ in range(max(1, kills // 10)):
+        ahead = rng.choice(("+", "-"))
+        add("clock", rng.choice(services), f"{ahead}{CLOCK_SECONDS}", seconds / 6)
+    return sorted(wanted, key=lambda event: event.at)
+
+
+def _outage(rng: random.Random, link: str, times: Times) -> float:
+    # Beyond the submit's time-out nothing of it may leave any more; NATS notices a
+    # silent connection after two pings, 10 s.
+    longest = 2 * times.of(DESIGN["SUBMIT_TIMEOUT_SECS"]) if link == "site" else 15.0
+    return rng.uniform(0.1, 1.0) * longest
+
+
+class Storm:
+    """Does what a schedule says, and undoes all of it in the end."""
+
+    def __init__(self, cluster: Cluster, events: list[Event]) -> None:
+        self.cluster = cluster
+        self.events = events
+        self.done: Counter[str] = Counter()
+        self.missed: Counter[str] = Counter()
+        self.log: list[tuple[float, str]] = []
+        self._stopped: set[int] = set()
+        self._do: dict[str, Callable[[Event], Awaitable[bool]]] = {
+            "kill": self._kill,
+            "stop": self._stop,
+            "net": self._net,
+            "site": self._site,
+            "disk": self._disk,
+            "clock": self._clock,
+        }
+
+    @property
+    def skipped(self) -> list[str]:
+        """What this machine does not let us do, and why."""
+        found = []
+        if not self.cluster.small:
+            found.append("disk full: needs root and mount")
+        if not self.cluster.clock_library:
+            found.append("clock jumps: libfaketime is not installed")
+        return found
+
+    async def run(self) -> None:
+        """Let everything happen at its time; returns when the last has ended."""
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for event in self.events:
+                await asyncio.sleep(max(0.0, event.at - (time.monotonic() - began)))
+                group.create_task(self._happen(event))
+
+    async def _happen(self, event: Event) -> None:
+        self.log.append((time.time(), str(event)))
+        struck = await self._do[event.kind](event)
+        (self.done if struck else self.missed)[f"{event.kind} {event.target}"] += 1
+
+    async def calm(self) -> None:
+        """Undo what is still wrong."""
+        for pid in self._stopped:
+            processes.send(pid, signal.SIGCONT)
+        for proxy in self._proxies():
+            proxy.heal()
+        for folder in (self.cluster.data, self.cluster.store):
+            (folder / FILLER).unlink(missing_ok=True)
+        if self.cluster.clock_library:
+            for name in self.cluster.services:
+                self.cluster.clock_file(name).write_text("+0\n")
+        if self.cluster.site:
+            with suppress(httpx.HTTPError):
+                await self.cluster.site.delete("/_sim/faults")
+        self.log.append((time.time(), "calm"))
+
+    def _proxies(self) -> list[Proxy]:
+        found = [*self.cluster.links.values(), self.cluster.site_link]
+        return [proxy for proxy in found if proxy]
+
+    def _pids(self, target: str) -> list[int]:
+        if target != "browser":
+            pid = self.cluster.units[target].pid
+            return [pid] if pid else []
+        signer = self.cluster.units["signer"].pid
+        return processes.browsers_below(signer) if signer else []
+
+    # the kinds
+
+    async def _kill(self, event: Event) -> bool:
+        if event.target == "browser":
+            pids = self._pids("browser")[:1]
+            for pid in pids:
+                processes.send(pid, signal.SIGKILL)
+            return bool(pids)
+        struck = self.cluster.units[event.target].kill()
+        if struck and event.target == "nats":
+            await self.cluster.nats_ready()
+        return struck
+
+    async def _stop(self, event: Event) -> bool:
+        pids = self._pids(event.target)
+        self._stopped |= set(pids)
+        for pid in pids:
+            processes.send(pid, signal.SIGSTOP)
+        await asyncio.sleep(event.seconds)
+        for pid in pids:
+            processes.send(pid, signal.SIGCONT)
+        self._stopped -= set(pids)
+        return bool(pids)
+
+    async def _net(self, event: Event) -> bool:
+        site = event.target == "site"
+        proxy = self.cluster.site_link if site else self.cluster.links[event.target]
+        if proxy is None:
+            return False
+        match event.how:
+            case "slow":
+                proxy.slow(min(0.5, event.seconds / 10))
+            case "stall":
+                proxy.stall()
+            case "half_open":
+                proxy.half_open()
+            case "cut_after":
+                proxy.cut_after(2_000)
+            case how:
+                proxy.cut(reset=how == "reset")
+                return True
+        await asyncio.sleep(event.seconds)
+        proxy.heal()
+        return True
+
+    async def _site(self, event: Event) -> bool:
+        if self.cluster.site is None:
+            return False
+        fault = {"kind": event.target, "fault": event.how, "times": 2}
+        fault |= {"seconds": LATE_SECONDS} if event.how == "slow" else {}
+        answer = await self.cluster.site.post("/_sim/faults", json=fault)
+        return answer.is_success
+
+    async def _disk(self, event: Event) -> bool:
+        if not self.cluster.small:
+            return False
+        folder = {"data": self.cluster.data, "nats": self.cluster.store}[event.target]
+        await asyncio.to_thread(fill, folder / FILLER)
+        await asyncio.sleep(event.seconds)
+        (folder / FILLER).unlink(missing_ok=True)
+        return True
+
+    async def _clock(self, event: Event) -> bool:
+        if not self.cluster.clock_library:
+            return False
+        file = self.cluster.clock_file(event.target)
+        file.write_text(f"{event.how}\n")
+        await asyncio.sleep(event.seconds)
+        file.write_text("+0\n")
+        return True
+
+
+def fill(file) -> None:
+    """Write until nothing more fits; only for a small file system of our own."""
+    with file.open("wb", buffering=0) as out:
+        for size in (1 << 20, 1 << 12):
+            with suppress(OSError):
+                while True:
+                    out.write(bytes(size))
