@@ -103,6 +103,7 @@ def test_references_are_uploaded_before_the_submit():
     start = replace(task(), job=job(files=(IMAGE,)))
     step = run(RESERVED, start=start)
     assert isinstance(step.commands[0], said.UploadReferences)
+    assert step.commands[0].job == step.task.job
     step = advance(
         step.task,
         step.attempt,

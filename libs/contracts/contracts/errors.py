@@ -21,6 +21,7 @@ class ErrorCode(StrEnum):
 
     CONTENT_REFUSED = "content_refused"  # moderation of prompt, reference or result
     REFERENCE_INVALID = "reference_invalid"  # a reference file is not what it must be
+    REFERENCE_UNREACHABLE = "reference_unreachable"  # a reference's URL gives no file
     REFERENCE_REJECTED = "reference_rejected"  # the site did not take a reference
     INVALID_REQUEST = "invalid_request"  # the site calls the parameters wrong
     ACCOUNT_REFUSED = "account_refused"  # no account may do this
@@ -45,6 +46,7 @@ class ErrorCode(StrEnum):
 _KINDS: dict[ErrorCode, ErrorKind] = {
     ErrorCode.CONTENT_REFUSED: "content_risk",
     ErrorCode.REFERENCE_INVALID: "generation_failed",
+    ErrorCode.REFERENCE_UNREACHABLE: "network",
     ErrorCode.REFERENCE_REJECTED: "generation_failed",
     ErrorCode.INVALID_REQUEST: "generation_failed",
     ErrorCode.ACCOUNT_REFUSED: "account_blocked",

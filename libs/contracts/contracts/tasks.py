@@ -46,7 +46,11 @@ TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled"})
 
 
 class FileRef(Value):
-    """A reference file the client gave: where its bytes lie, and what they are."""
+    """A reference file the client gave: where its bytes lie, and what they are.
+
+    One that is still to be fetched from `url` has no type, size and sha256 yet, and its
+    kind is a guess: the uploader tells by the bytes, which then lie under the key too.
+    """
 
     key: str
     name: str
@@ -57,6 +61,8 @@ class FileRef(Value):
     width: int | None = None
     height: int | None = None
     duration_ms: int | None = None
+    url: str = Field("", repr=False)
+    """As it was given: it may hold a signature, so people are shown it without query."""
 
 
 class ResultRef(Value):
@@ -134,6 +140,8 @@ class UploadReferences(AttemptCommand):
     DEADLINE_SECONDS: ClassVar[float | None] = 900
 
     files: tuple[FileRef, ...]
+    job: Job | None = None
+    """What they are for: it is held against what fetched files turn out to be."""
 
 
 class Submit(AttemptCommand):

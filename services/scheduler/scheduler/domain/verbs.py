@@ -75,7 +75,8 @@ def awaited(task: Task, attempt: Attempt | None) -> Command | None:
     if task.status != "submitting" or attempt.sends >= attempt.allowed:
         return None
     if attempt.state == "reserved" and task.stage == "uploading":
-        return said.UploadReferences.model_validate(who | {"files": task.job.files})
+        given = {"files": task.job.files, "job": task.job}
+        return said.UploadReferences.model_validate(who | given)
     in_page = find_model(task.job.model).in_page
     return (said.SubmitInPage if in_page else said.SubmitPlain).model_validate(
         who
