@@ -54,6 +54,7 @@ class StandIn:
         self.hide_once: set[str] = set()
         self.outcome: str | None = "active"
         self.duplicate_of: str | None = None
+        self.remedy: str | None = None
         self.on_create: Callable[[Task], Task] = lambda task: task
         for request, handler in {
             ReadTask: self.read_task,
@@ -171,6 +172,7 @@ class StandIn:
                 state=found.state,
                 credits=left,
                 outcome=self.outcome,
+                remedy=self.remedy,
                 duplicate_of=self.duplicate_of,
             )
         )

@@ -153,6 +153,7 @@ class Scheduler:
         self.events = asyncio.Queue()
         self.due = lambda _: DueAttempts()
         self.proxy = None
+        self.region = "cn"
 
     async def start(self):
         self.bus.answer(GetCredential)(self.credential)
@@ -165,7 +166,10 @@ class Scheduler:
             refusal = Refusal(status=404, type="not-found", detail="no such session")
             raise RequestRefusedError(refusal)
         return credential_of(
-            request.session, credential=request.credential or 1, proxy=self.proxy
+            request.session,
+            credential=request.credential or 1,
+            region=self.region,
+            proxy=self.proxy,
         )
 
     async def answer_due(self, request: AskDue):

@@ -215,6 +215,16 @@ async def test_an_account_that_does_not_work_is_told(
     assert ended.out.startswith(words)
 
 
+async def test_an_account_of_another_region_is_told_with_its_prefix(jimeng, scheduler):
+    words = "this account lives in region us: add it as us-<sessionid>"
+    scheduler.outcome, scheduler.remedy = "wrong_region", words
+
+    ended = await jimeng("sessions", "add", stdin=f"{SECRET} mine\n")
+
+    assert (ended.status, ended.out) == (1, f"mine: wrong region: {words}\n")
+    assert SECRET not in ended.out + ended.err
+
+
 async def test_sessions_are_tested_switched_and_removed(jimeng, scheduler):
     added = await jimeng("sessions", "add", "--json", stdin=SECRET)
     session = json.loads(added.out)[0]["session"]["id"]

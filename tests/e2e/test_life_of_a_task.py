@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import io
 import subprocess
+import sys
 import time
 
 import httpx
@@ -198,6 +199,31 @@ def test_a_killed_worker_is_replaced_and_the_task_goes_on(deployment, site):
     task, _ = ended(deployment, task_id)
     assert task["status"] == "succeeded", task
     assert len(charges(site, task)) == 1
+
+
+def test_an_account_of_another_region_is_told_with_its_prefix(deployment, site):
+    """What somebody sees who pastes an American session id as it is."""
+    secret = "0a5e0de305e55104d00000000000abcd"
+    site.post("/_sim/accounts", json={"sessionid": secret, "region": "us"})
+    command = [sys.executable, "-m", "standalone.cli.app", "sessions"]
+    remedy = "this account lives in region us: add it as us-<sessionid>"
+    for pasted, line in [
+        (secret, f"mine: wrong region: {remedy}\n"),
+        (f"us-{secret}", "mine: active, 10000 credits\n"),
+    ]:
+        told = subprocess.run(
+            [*command, "add", "--url", deployment.url],
+            input=f"{pasted} mine\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert told.stdout == line
+    for session in httpx.get(f"{deployment.url}/api/v1/sessions").json()["sessions"]:
+        if session["label"] == "mine" and session["session_id"].startswith("0a5e"):
+            httpx.delete(f"{deployment.url}/api/v1/sessions/{session['id']}")
+    for name in deployment.processes:
+        assert secret not in deployment.output(name)
 
 
 def test_the_pool_keeps_its_books(deployment):

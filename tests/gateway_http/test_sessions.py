@@ -78,6 +78,13 @@ async def test_a_check_tells_what_is_wrong(gateway, scheduler, outcome, words):
     assert added.json()["session"]["healthy"] is False
 
 
+async def test_a_check_that_knows_a_remedy_tells_it(gateway, scheduler):
+    scheduler.outcome, scheduler.remedy = "wrong_region", "add it as us-<sessionid>"
+    added = await gateway.http.post(SESSIONS, json={"session_id": SECRET[3:]})
+
+    assert added.json()["message"] == scheduler.remedy
+
+
 async def test_a_check_that_takes_too_long_is_202_unchecked(
     scheduler, all_beat, run_gateway
 ):

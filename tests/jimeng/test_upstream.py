@@ -1,6 +1,6 @@
 import pytest
 
-from jimeng import Account, Upstream
+from jimeng import Account, Upstream, neighbours
 from jimeng.signing import sign
 from jimeng.upstream import common_headers, common_query, generate_query
 
@@ -32,6 +32,11 @@ def test_each_region_has_its_hosts(region, mweb, commerce, imagex):
     assert REAL.api(region, "/commerce/v1/x") == f"https://{commerce}/commerce/v1/x"
     assert REAL.imagex(region) == f"https://{imagex}"
     assert REAL.vod() == "https://vod.bytedanceapi.com"
+
+
+def test_hong_kong_japan_and_singapore_share_their_hosts():
+    assert [neighbours(region) for region in ("cn", "us")] == [("cn",), ("us",)]
+    assert {neighbours(region) for region in ("hk", "jp", "sg")} == {("hk", "jp", "sg")}
 
 
 def test_the_page_is_the_one_that_generates():

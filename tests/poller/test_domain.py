@@ -234,3 +234,60 @@ def test_a_check_finds_what_the_answers_say(live, purse, trouble, outcome):
     assert (found.outcome, found.credential, found.n) == (outcome, 3, 9)
     assert (found.credits is not None) is (purse is not None)
     assert found.detail or trouble is None
+
+
+def bad(status):
+    return BadAnswer(status, "<html>")
+
+
+@pytest.mark.parametrize(
+    ("live", "trouble", "foreign"),
+    [
+        (GONE, None, True),
+        (None, refused("1015"), True),
+        (None, refused("34010105"), True),
+        (None, bad(404), True),
+        (ALIVE, None, False),
+        (ALIVE, refused("1015"), False),
+        (ALIVE, bad(404), False),
+        (None, None, False),
+        (None, bad(502), False),
+        (None, refused("1018"), False),
+        (None, refused("3000"), False),
+        (None, NoAnswer("no"), False),
+        (None, TimeoutError(), False),
+        (None, InvalidAccount("no"), False),
+    ],
+)
+def test_a_stranger_is_who_the_host_does_not_know(live, trouble, foreign):
+    assert domain.foreign(live, trouble) is foreign
+
+
+ASIA = ("hk", "jp", "sg")
+
+
+@pytest.mark.parametrize(
+    ("region", "homes"),
+    [
+        ("cn", [("us",), ASIA]),
+        ("us", [("cn",), ASIA]),
+        *((region, [("cn",), ("us",)]) for region in ASIA),
+    ],
+)
+def test_each_other_host_is_asked_once(region, homes):
+    assert domain.other_homes(region) == homes
+
+
+@pytest.mark.parametrize(
+    ("home", "form"),
+    [
+        (("us",), "region us: add it as us-<sessionid>"),
+        (("cn",), "region cn: add it as <sessionid>, without a prefix"),
+        (("hk", "jp"), "region hk or jp: add it as hk-<sessionid> or jp-<sessionid>"),
+    ],
+)
+def test_an_account_found_elsewhere_is_told_with_its_prefix(home, form):
+    found = domain.checked(CREDENTIAL, 9, GONE, None, None, home=home)
+    assert found.outcome == "wrong_region"
+    assert found.remedy == f"this account lives in {form}"
+    assert domain.checked(CREDENTIAL, 9, GONE, None, None).remedy is None

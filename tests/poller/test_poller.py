@@ -18,7 +18,8 @@ from jimeng import Upstream
 from poller.app import create_app
 from poller.settings import Settings
 from poller.sites import Sites
-from workers_support import credential_of, read_settings, running
+from simulator import Account
+from workers_support import SESSIONS, credential_of, read_settings, running
 
 POLL = PollSession(session="one")
 
@@ -227,6 +228,84 @@ async def test_a_check_of_a_dead_login_says_expired(poller, scheduler, site):
     found = await scheduler.wants(CheckSession(session="dead", credential=4))
     assert found.outcome == "expired"
     assert site.seen("credits") == 0
+
+
+def settle(site, region):
+    """Let the login that is dead in China live elsewhere."""
+    secret = SESSIONS["dead"]
+    site.world.save_account(Account(sessionid=secret, uid="88", region=region))
+    return secret
+
+
+WIDE = CheckSession(session="dead", credential=4, elsewhere=True)
+ASIA = "hk, jp or sg: add it as hk-<sessionid>, jp-<sessionid> or sg-<sessionid>"
+
+
+@pytest.mark.usefixtures("poller")
+@pytest.mark.parametrize(
+    ("regions", "calls", "remedy"),
+    [
+        (("cn", "us"), (1, 1), "us: add it as us-<sessionid>"),
+        (("cn", "jp"), (1, 2), ASIA),
+        (("us", "cn"), (1, 1), "cn: add it as <sessionid>, without a prefix"),
+        (("sg", "us"), (1, 2), "us: add it as us-<sessionid>"),
+    ],
+)
+async def test_an_account_of_another_region_is_told_where_it_lives(
+    scheduler, site, regions, calls, remedy
+):
+    scheduler.region, home = regions
+    settle(site, home)
+    found = await scheduler.wants(WIDE)
+    assert found.outcome == "wrong_region"
+    assert found.remedy == f"this account lives in region {remedy}"
+    assert (site.seen("live"), site.seen("credits")) == calls
+
+
+@pytest.mark.usefixtures("poller")
+async def test_a_search_in_other_regions_shows_no_secret(scheduler, site, caplog):
+    caplog.set_level(logging.DEBUG)
+    secret = settle(site, "us")
+    found = await scheduler.wants(WIDE)
+    assert secret not in found.model_dump_json() + caplog.text
+
+
+async def test_a_page_of_404_is_taken_for_a_foreign_host(poller, scheduler, site):
+    settle(site, "us")
+    site.fault("live", "html_404", times=1)
+    assert (await scheduler.wants(WIDE)).outcome == "wrong_region"
+
+
+async def test_a_login_that_no_region_knows_is_expired(poller, scheduler, site):
+    found = await scheduler.wants(WIDE)
+    assert (found.outcome, found.remedy) == ("expired", None)
+    assert (site.seen("live"), site.seen("credits")) == (1, 2)
+
+
+async def test_another_host_in_trouble_does_not_stop_the_search(
+    poller, scheduler, site
+):
+    settle(site, "sg")
+    site.fault("credits", "html_502", times=1)
+    found = await scheduler.wants(WIDE)
+    assert (found.outcome, site.seen("credits")) == ("wrong_region", 2)
+
+
+async def test_a_routine_check_asks_no_other_region(poller, scheduler, site):
+    settle(site, "us")
+    found = await scheduler.wants(CheckSession(session="dead", credential=4))
+    assert (found.outcome, found.remedy) == ("expired", None)
+    assert (site.seen("live"), site.seen("credits")) == (1, 0)
+
+
+@pytest.mark.parametrize("fault", ["html_502", "reset"])
+async def test_a_silent_site_is_no_reason_to_ask_elsewhere(
+    poller, scheduler, site, fault
+):
+    site.fault("live", fault, times=1)
+    found = await scheduler.wants(WIDE)
+    assert found.outcome == "unreachable"
+    assert (site.seen("live"), site.seen("credits")) == (1, 0)
 
 
 async def test_a_check_of_a_silent_site_says_unreachable(poller, scheduler, site):

@@ -124,6 +124,19 @@ def test_a_disabled_session_is_not_revived_by_an_answer():
     assert pool.checked(off, event).state == "disabled"
 
 
+def test_a_session_found_in_another_region_says_what_to_do():
+    event = SessionChecked(
+        session="s",
+        credential=1,
+        outcome="wrong_region",
+        detail="not logged in",
+        remedy="add it as us-<sessionid>",
+    )
+    found = pool.checked(session("s", "unchecked"), event)
+    assert (found.state, found.reason) == ("expired", event.remedy)
+    assert found.last_error == "not logged in"
+
+
 def test_a_site_that_does_not_answer_says_nothing_about_a_session():
     event = SessionChecked(session="s", credential=1, outcome="unreachable", detail="x")
     assert pool.checked(session("s"), event).state == "active"

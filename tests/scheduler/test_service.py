@@ -280,6 +280,16 @@ async def test_a_credential_that_cannot_be_read_is_refused_without_repeating_it(
     assert "pw" not in no.value.refusal.detail
 
 
+async def test_only_who_asks_for_a_check_has_other_regions_asked(stage):
+    wish = asked.AddSession(credential=SECRET)
+    session = (await stage.hands.ask(wish)).session.id
+    assert (await stage.next(CheckSession)).elsewhere
+    await stage.hands.ask(asked.EnableSession(id=session, enabled=True))
+    assert not (await stage.next(CheckSession)).elsewhere
+    await stage.hands.ask(asked.TestSession(id=session))
+    assert (await stage.next(CheckSession)).elsewhere
+
+
 async def test_a_busy_session_is_not_removed_and_a_free_one_loses_its_secret(stage):
     session = await stage.session()
     await stage.create()

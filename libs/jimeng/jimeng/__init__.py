@@ -26,7 +26,7 @@ from jimeng.poll import Finished, Node, Outcome, Progress, Rejected, Running
 from jimeng.results import Item, Link
 from jimeng.standing import Credits, Live
 from jimeng.submit import Accepted, read_submit
-from jimeng.upstream import Upstream
+from jimeng.upstream import Upstream, neighbours
 from jimeng.wire import transport
 
 __all__ = [
@@ -76,6 +76,7 @@ __all__ = [
     "fit",
     "identity",
     "mode_of",
+    "neighbours",
     "read_submit",
     "transport",
 ]

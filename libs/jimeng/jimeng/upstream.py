@@ -95,6 +95,12 @@ PLACES: dict[Region, Place] = {
 }
 
 
+def neighbours(region: Region) -> tuple[Region, ...]:
+    """The regions whose accounts live on the same hosts as this one's, itself too."""
+    hosts = PLACES[region].mweb
+    return tuple(name for name, place in PLACES.items() if place.mweb == hosts)
+
+
 class Upstream:
     """The hosts of the site, or the one origin that stands for them."""
 

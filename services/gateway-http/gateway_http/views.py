@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, PlainSerializer
 from contracts import requests
 from contracts.errors import ErrorCode, ErrorKind
 from contracts.requests import AttemptView
-from contracts.sessions import CheckOutcome, SessionState
+from contracts.sessions import CheckOutcome, SessionChanged, SessionState
 from contracts.tasks import Kind, Stage, Status
 
 MINUTE = 60
@@ -224,7 +224,12 @@ def credits_view(session: requests.Session) -> CreditsView | None:
     return CreditsView(**left.model_dump(), total=left.total) if left else None
 
 
-OUTCOMES: dict[CheckOutcome, str] = {
+def outcome_words(checked: SessionChanged) -> str:
+    """Say what a check found, in a sentence."""
+    return checked.remedy or _OUTCOMES.get(checked.outcome, "")
+
+
+_OUTCOMES: dict[CheckOutcome | None, str] = {
     "active": "the account works",
     "expired": "the sign-in has expired: get a new session id",
     "blocked": "the site has blocked the account",

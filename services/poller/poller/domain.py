@@ -1,10 +1,10 @@
 """What the site's answers mean: values in, values out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Literal
+from typing import Literal, get_args
 
 import jimeng
 from contracts.errors import ErrorCode
@@ -30,6 +30,7 @@ SPREAD = 0.1  # sessions woken together have drifted apart after ten rounds
 _GENERATING_STATUS = {42, 45}
 _QUEUE_LEFT = {2, 3}
 _WRONG_REGION = "3000"
+_NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,19 +172,59 @@ def checked(
     live: jimeng.Live | None,
     purse: jimeng.Credits | None,
     trouble: Exception | None,
+    *,
+    home: tuple[jimeng.Region, ...] = (),
 ) -> SessionChecked:
-    """Return what a check has found, from as much of it as was answered."""
+    """Return what a check has found, from as much of it as was answered.
+
+    `home` are the regions of another host that knows the account.
+    """
     return SessionChecked(
         session=credential.session,
         credential=credential.credential,
         n=n,
-        outcome=_outcome(live, trouble),
+        outcome="wrong_region" if home else _outcome(live, trouble),
         detail=_detail(live, trouble),
         upstream_uid=live.user_id if live else None,
         credits=Credits(gift=purse.gift, purchase=purse.purchase, vip=purse.vip)
         if purse
         else None,
+        remedy=_remedy(home) if home else None,
     )
+
+
+def foreign(live: jimeng.Live | None, trouble: Exception | None) -> bool:
+    """Whether a host would answer so to an account of another region.
+
+    It knows no such login, or answers with a page of 404 (protocol 2.2, 1.1). An
+    expired login gets the same: only the other hosts can tell the two apart.
+    """
+    if live:
+        return not live.alive
+    if isinstance(trouble, jimeng.BadAnswer):
+        return trouble.status == _NOT_FOUND
+    return trouble is not None and signal(trouble) == "expired"
+
+
+def other_homes(region: str) -> list[tuple[jimeng.Region, ...]]:
+    """Return where else an account may live: the regions of each other host."""
+    homes = dict.fromkeys(map(jimeng.neighbours, get_args(jimeng.Region)))
+    return [home for home in homes if region not in home]
+
+
+def _remedy(home: tuple[jimeng.Region, ...]) -> str:
+    """Regions of one host cannot be told apart by what it answers: all are named."""
+    forms = ["<sessionid>" if r == "cn" else f"{r}-<sessionid>" for r in home]
+    bare = ", without a prefix" if home == ("cn",) else ""
+    return (
+        f"this account lives in region {_either(home)}: "
+        f"add it as {_either(forms)}{bare}"
+    )
+
+
+def _either(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _outcome(live: jimeng.Live | None, trouble: Exception | None) -> CheckOutcome:

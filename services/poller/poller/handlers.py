@@ -31,6 +31,7 @@ from poller.sites import Sites
 POLL_SECONDS = 30.0
 BEST_URL_SECONDS = 10.0
 CHECK_SECONDS = 15.0  # who added the account waits 20 s for the outcome
+ELSEWHERE_SECONDS = 5.0  # for each other host; within those of the whole check
 NOT_FOUND = 404
 TROUBLE = (jimeng.JimengError, TimeoutError)
 SILENCE = (NatsTimeoutError, NoRespondersError)
@@ -153,23 +154,43 @@ def register_check(bus: Bus, sites: Sites, *, concurrency: int) -> None:
             if no.refusal.status == NOT_FOUND:  # removed meanwhile
                 return
             raise
-        found = await _check(sites, credential)
+        found = await _check(sites, credential, elsewhere=command.elsewhere)
         log.info("session is %s", found.outcome, extra={"reason": found.detail})
         await bus.emit(found)
 
 
-async def _check(sites: Sites, credential: Credential) -> SessionChecked:
+async def _check(
+    sites: Sites, credential: Credential, *, elsewhere: bool
+) -> SessionChecked:
     """Ask whether the login is valid, then what it may spend: two calls, no more.
 
     Outside China the first would be the second (protocol 3.4), so it is left out.
+    With `elsewhere`, one more call to each other host while none knows the account.
     """
     live = purse = trouble = None
+    end = asyncio.get_running_loop().time() + CHECK_SECONDS
     try:
-        async with asyncio.timeout(CHECK_SECONDS), sites.at(credential) as site:
+        async with asyncio.timeout_at(end), sites.at(credential) as site:
             if site.account.region == "cn":
                 live = await site.live()
             if live is None or live.alive:
                 purse = await site.credits()
     except TROUBLE as error:
         trouble = error
-    return domain.checked(credential, time.time_ns(), live, purse, trouble)
+    seek = elsewhere and domain.foreign(live, trouble)
+    home = await _home(sites, credential, end) if seek else ()
+    return domain.checked(credential, time.time_ns(), live, purse, trouble, home=home)
+
+
+async def _home(
+    sites: Sites, credential: Credential, end: float
+) -> tuple[jimeng.Region, ...]:
+    """Return the regions of the first other host that knows the account, if any."""
+    for home in domain.other_homes(credential.region):
+        there = credential.model_copy(update={"region": home[0]})
+        limit = min(end, asyncio.get_running_loop().time() + ELSEWHERE_SECONDS)
+        with suppress(*TROUBLE):
+            async with asyncio.timeout_at(limit), sites.at(there) as site:
+                if (await site.live()).alive:
+                    return home
+    return ()

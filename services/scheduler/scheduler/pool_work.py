@@ -66,7 +66,7 @@ async def _insert_credential(
 ) -> None:
     row = await sessions.add_credential(turn.db, session.id, fingerprint, turn.now)
     await sessions.seal_credential(turn.db, row, vault.seal(account, row))
-    turn.say(CheckSession(session=session.id, credential=row))
+    turn.say(CheckSession(session=session.id, credential=row, elsewhere=True))
 
 
 async def checked(turn: Turn, event: SessionChecked) -> None:
@@ -108,6 +108,7 @@ async def _tell_checked(
             until=session.until,
             credits=session.credits,
             outcome=event.outcome,
+            remedy=event.remedy,
             duplicate_of=duplicate_of,
         )
     )
@@ -116,7 +117,7 @@ async def _tell_checked(
 async def test(turn: Turn, wish: asked.TestSession) -> SessionReply:
     """Have a session checked now."""
     session = await _load(turn, wish.id)
-    await _check(turn, session)
+    await _check(turn, session, elsewhere=True)
     return SessionReply(session=await _view(turn, session.id))
 
 
@@ -171,10 +172,12 @@ async def check_unchecked(turn: Turn) -> None:
             await _check(turn, session)
 
 
-async def _check(turn: Turn, session: Session) -> None:
+async def _check(turn: Turn, session: Session, *, elsewhere: bool = False) -> None:
     found = await sessions.newest_credential(turn.db, session.id)
     if found:
-        turn.say(CheckSession(session=session.id, credential=found[0]))
+        turn.say(
+            CheckSession(session=session.id, credential=found[0], elsewhere=elsewhere)
+        )
 
 
 async def _load(turn: Turn, session_id: str) -> Session:

@@ -19,7 +19,7 @@ from contracts.sessions import CheckOutcome, SessionChanged
 from gateway_http.checks import Checks, checks
 from gateway_http.parts import Parts, problems
 from gateway_http.problems import Problem
-from gateway_http.views import OUTCOMES, SessionView, session_view
+from gateway_http.views import SessionView, outcome_words, session_view
 
 NOT_CHECKED = "not checked yet: the check goes on, look again in a moment"
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
@@ -141,10 +141,11 @@ async def _outcome(
     checked = await found.of(session.id, parts.patience.check)
     if checked is None:
         response.status_code = 202
-        return _told(session, None)
+        return _told(session, None, NOT_CHECKED)
     if checked.duplicate_of:
         raise _duplicate(checked)
-    return _told(await _afterwards(parts, session, checked), checked.outcome)
+    afterwards = await _afterwards(parts, session, checked)
+    return _told(afterwards, checked.outcome, outcome_words(checked))
 
 
 def _duplicate(checked: SessionChanged) -> Problem:
@@ -171,10 +172,12 @@ async def _afterwards(
         )
 
 
-def _told(session: Session, outcome: CheckOutcome | None) -> CheckedSession:
+def _told(
+    session: Session, outcome: CheckOutcome | None, message: str
+) -> CheckedSession:
     return CheckedSession(
         ok=outcome == "active",
-        message=OUTCOMES[outcome] if outcome else NOT_CHECKED,
+        message=message,
         outcome=outcome,
         session=session_view(session),
     )

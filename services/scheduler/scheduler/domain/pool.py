@@ -63,7 +63,7 @@ def checked(session: Session, event: SessionChecked) -> Session:
         if session.state in {"unchecked", "expired"}:
             return replace(session, state="active", reason=None, until=None)
         return session
-    reason = {
+    reason = event.remedy or {
         "wrong_region": "the account belongs to another region",
         "blocked": "the site has blocked the account",
     }.get(event.outcome, "the login is no longer valid")
