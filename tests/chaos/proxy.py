@@ -23,15 +23,19 @@ class _Pair:
 
     def end(self, *, reset: bool) -> None:
         for writer in (self.near, self.far):
-            raw = writer.get_extra_info("socket")
-            with suppress(OSError):
-                if reset and raw.fileno() >= 0:
-                    linger = struct.pack("ii", 1, 0)
-                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             if reset:
-                writer.transport.abort()
+                _reset(writer)
             else:
                 writer.close()
+
+
+def _reset(writer: StreamWriter) -> None:
+    raw = writer.get_extra_info("socket")
+    with suppress(OSError):
+        if raw.fileno() >= 0:
+            linger = struct.pack("ii", 1, 0)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
 
 
 class Proxy:
@@ -106,7 +110,7 @@ class Proxy:
         try:
             back, far = await asyncio.open_connection(*self._target)
         except OSError:
-            near.transport.abort()
+            _reset(near)
             return
         pair = _Pair(near, far, lost=self._mode == "half_open")
         self._pairs.add(pair)
@@ -115,7 +119,8 @@ class Proxy:
             asyncio.create_task(self._carry(pair, back, near)),
         )
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
+            with suppress(asyncio.CancelledError):  # the run is over
+                await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             for way in ways:
                 way.cancel()

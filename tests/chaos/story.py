@@ -61,10 +61,6 @@ def figures(
 ) -> str:
     """Return the figures of a storm, without its length, as one line."""
     statuses = Counter(row["status"] for row in world.rows.values())
-    lost = sum(
-        task not in world.rows or world.rows[task]["status"] not in TERMINAL
-        for task in world.accepted
-    )
     counts = {
         "tasks": len(world.accepted),
         "kills": _kinds(storm, "kill"),
@@ -75,7 +71,8 @@ def figures(
         "cancelled": statuses["cancelled"],
         "charges": sum(charges(world, task) for task in world.rows),
         "doubles": len({b.task or b.text for b in broken if _is_double(b)}),
-        "lost": lost,
+        "lost": len(world.accepted.keys() - world.rows.keys()),
+        "unended": sum(row["status"] not in TERMINAL for row in world.rows.values()),
         "held": sum(row["stage"] == "held" for row in world.rows.values()),
         "leaked slots": sum(a["state"] != "ended" for a in world.attempts),
         "orphan files": len(orphans(world)),
