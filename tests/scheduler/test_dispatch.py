@@ -2,13 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from contracts.sessions import Credits, SessionChecked
+from contracts.sessions import ClosedModel
 from jimeng import find_model
-from jimeng.errors import SessionEffect
-from scheduler.domain import pool
 from scheduler.domain.dispatch import Waiting, dispatch, rank
 from scheduler.domain.rows import Session
-from scheduler.domain.steps import Signal
 
 NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
 MODEL = find_model("jimeng-video-3.0")
@@ -63,7 +60,9 @@ def test_the_pool_wide_cap_is_kept():
 def test_a_session_of_another_region_or_with_the_model_closed_is_not_used():
     asia = waiting("a", model=find_model("jimeng-video-veo3"))
     assert plan([asia], [session("cn")]).stages == (("a", "no_session"),)
-    closed = session("s", closed_models=(MODEL.key,))
+    closed = session(
+        "s", closed_models=(ClosedModel(model=MODEL.key, reason="3021", since=NOW),)
+    )
     assert pairs([waiting("a")], [closed]) == ()
 
 
@@ -90,58 +89,3 @@ def test_many_who_cannot_go_do_not_hide_one_who_can():
     asia = find_model("jimeng-video-veo3")
     stuck = [waiting(f"x{n}", 9, age=n, model=asia) for n in range(300)]
     assert pairs([*stuck, waiting("a", 0)], [session("s")]) == (("a", "s"),)
-
-
-def signal(effect, model=None):
-    return Signal("s", effect, "why", model)
-
-
-def test_a_risk_refusal_cools_longer_each_time_and_never_blocks():
-    now, state = NOW, session("s")
-    pauses = []
-    for _ in range(4):
-        state = pool.apply(state, signal(SessionEffect.COOL), now, 1.0)
-        assert state.state == "cooling"
-        pauses.append((state.until - now).total_seconds())
-    assert pauses == [300, 600, 1200, 2400]
-    assert pool.accepted(state).setbacks == 0
-
-
-def test_exhausted_credits_come_back_at_the_sites_midnight():
-    exhausted = pool.apply(session("s"), signal(SessionEffect.EXHAUST), NOW, 1.0)
-    assert exhausted.until == datetime(2026, 11, 21, 16, 1, tzinfo=UTC)
-
-
-def test_a_closed_model_closes_only_itself():
-    closed = pool.apply(session("s"), signal(SessionEffect.CLOSE_MODEL, "m"), NOW, 1.0)
-    assert (closed.state, closed.closed_models) == ("active", ("m",))
-
-
-def test_a_disabled_session_is_not_revived_by_an_answer():
-    off = session("s", "disabled")
-    assert pool.apply(off, signal(SessionEffect.COOL), NOW, 1.0).state == "disabled"
-    event = SessionChecked(session="s", credential=1, outcome="active")
-    assert pool.checked(off, event).state == "disabled"
-
-
-def test_a_session_found_in_another_region_says_what_to_do():
-    event = SessionChecked(
-        session="s",
-        credential=1,
-        outcome="wrong_region",
-        detail="not logged in",
-        remedy="add it as us-<sessionid>",
-    )
-    found = pool.checked(session("s", "unchecked"), event)
-    assert (found.state, found.reason) == ("expired", event.remedy)
-    assert found.last_error == "not logged in"
-
-
-def test_a_site_that_does_not_answer_says_nothing_about_a_session():
-    event = SessionChecked(session="s", credential=1, outcome="unreachable", detail="x")
-    assert pool.checked(session("s"), event).state == "active"
-    good = SessionChecked(
-        session="s", credential=1, outcome="active", credits=Credits(gift=60)
-    )
-    proven = pool.checked(session("s", "unchecked"), good)
-    assert (proven.state, proven.credits.total) == ("active", 60)

@@ -39,9 +39,13 @@ class Sealer:
         sealed = self._aead.encrypt(nonce, value.encode(), place.encode())
         return self._id + nonce + sealed
 
+    def owns(self, sealed: bytes) -> bool:
+        """Whether a value was sealed with this key."""
+        return sealed[:KEY_ID_BYTES] == self._id
+
     def open(self, sealed: bytes, place: str) -> str:
         """Open a sealed value; raises SealError."""
-        if sealed[:KEY_ID_BYTES] != self._id:
+        if not self.owns(sealed):
             raise SealError("sealed with another key: is SECRET_KEY the right one?")
         nonce = sealed[KEY_ID_BYTES : KEY_ID_BYTES + NONCE_BYTES]
         try:

@@ -2,12 +2,20 @@
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from contracts import pool
 from contracts import requests as asked
 from contracts import tasks as said
 from contracts.bus import Bus
 from contracts.message import Event
 from contracts.sessions import SessionChecked
-from scheduler import pool_work, queueing, sends, work
+from scheduler import (
+    check_work,
+    pool_work,
+    queueing,
+    replace_work,
+    sends,
+    work,
+)
 from scheduler.store import attempts, sessions, tasks
 from scheduler.store.engine import reading
 from scheduler.vault import Vault
@@ -44,7 +52,7 @@ def register(bus: Bus, writer: Writer, rules: Rules, vault: Vault) -> None:
     @bus.hear(FACTS, concurrency=64)
     async def fact(event: Event) -> None:
         if isinstance(event, SessionChecked):
-            await writer.do(lambda turn: pool_work.checked(turn, event))
+            await writer.do(lambda turn: check_work.checked(turn, event))
         else:
             await writer.do(lambda turn: work.fact(turn, event, rules))
 
@@ -88,6 +96,18 @@ def register_pool(bus: Bus, writer: Writer, vault: Vault) -> None:
     async def test(request: asked.TestSession) -> asked.SessionReply:
         return await writer.do(lambda turn: pool_work.test(turn, request))
 
+    @bus.answer(pool.ReplaceCredential)
+    async def replace(request: pool.ReplaceCredential) -> asked.SessionReply:
+        return await writer.do(lambda turn: replace_work.replace(turn, request, vault))
+
+    @bus.answer(pool.SetSession)
+    async def change(request: pool.SetSession) -> asked.SessionReply:
+        return await writer.do(lambda turn: pool_work.change(turn, request))
+
+    @bus.answer(pool.DrainSession)
+    async def drain(request: pool.DrainSession) -> asked.SessionReply:
+        return await writer.do(lambda turn: pool_work.drain(turn, request))
+
 
 def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
     """Register what only reads; it never waits for the writer."""
@@ -108,6 +128,7 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
                     db, request.status, request.limit, request.cursor
                 )
                 latest = await attempts.latest(db, [task.id for task in found])
+                known = await sessions.pool(db)
         except ValueError as error:
             raise asked.RequestRefusedError(
                 asked.Refusal(
@@ -117,7 +138,7 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
                     field="cursor",
                 )
             ) from None
-        return page_of(found, latest, cursor)
+        return page_of(found, latest, known, cursor)
 
     @bus.answer(asked.ReadStats)
     async def stats(_: asked.ReadStats) -> asked.Stats:
@@ -145,5 +166,6 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
 
 async def look_again(turn: Turn) -> None:
     """Take up what was left or lost: nothing is reset, only looked at."""
-    await pool_work.check_unchecked(turn)
+    await pool_work.take_out_drained(turn)
+    await check_work.look_after_checks(turn)
     await queueing.reconcile(turn)

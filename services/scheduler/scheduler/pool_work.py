@@ -1,156 +1,189 @@
-"""Pieces of work on sessions: add, check, enable, remove. Each inside one Turn."""
+"""Pieces of work on sessions that operators ask for. Each inside one Turn."""
 
 import uuid
 from dataclasses import replace
 
 from contracts import requests as asked
+from contracts.pool import DrainSession, SetSession
 from contracts.requests import Refusal, RequestRefusedError, SessionReply
-from contracts.sessions import CheckSession, SessionChanged, SessionChecked
-from jimeng import Account
+from contracts.sessions import SessionChanged, SessionState
+from jimeng import Account, InvalidJob, find_model
 from jimeng.errors import InvalidAccount
-from scheduler.domain import pool
+from scheduler.check_work import ask_check
 from scheduler.domain.rows import Session
 from scheduler.signals import write_session
-from scheduler.store import attempts, outbox, sessions
+from scheduler.store import attempts, credentials, sessions
+from scheduler.store.credentials import Told
 from scheduler.vault import Vault, masked
-from scheduler.work import not_found
+from scheduler.work import not_found, refusal
 from scheduler.writer import Turn
-
-
-def _no(status: int, kind: str, text: str) -> RequestRefusedError:
-    return RequestRefusedError(Refusal(status=status, type=kind, detail=text))
 
 
 async def add(turn: Turn, wish: asked.AddSession, vault: Vault) -> SessionReply:
     """Put an account into the pool, unchecked, and have it checked."""
+    account = parsed(wish.credential.get_secret_value())
+    told = told_of(account, vault, wish.request)
+    if (held := await credentials.holder(turn.db, told.fingerprint)) is not None:
+        if not wish.request or held.request != wish.request:
+            raise await taken(turn, held.session)
+        return await reply(turn, held.session, held.id)
+    session = await _insert(turn, wish, told)
+    row = await insert_credential(turn, session.id, account, told, vault)
+    return await reply(turn, session.id, row)
+
+
+def parsed(credential: str) -> Account:
+    """Read a credential; one that cannot be read is refused and not repeated."""
     try:
-        account = Account.parse(wish.credential.get_secret_value())
+        return Account.parse(credential)
     except InvalidAccount as error:
-        refusal = Refusal(
+        refused = Refusal(
             status=422,
             type="invalid-credential",
             detail=str(error),
             field="session_id",
         )
-        raise RequestRefusedError(refusal) from None
-    print_ = vault.fingerprint(account)
-    if (holder := await sessions.holder(turn.db, print_)) is not None:
-        known = await _view(turn, holder)
-        raise _no(409, "session-exists", f"this account is there as {known.label!r}")
-    session = await _insert(turn, wish, account)
-    await _insert_credential(turn, session, account, vault, print_)
-    return SessionReply(session=await _view(turn, session.id))
+        raise RequestRefusedError(refused) from None
 
 
-async def _insert(turn: Turn, wish: asked.AddSession, account: Account) -> Session:
-    hidden = masked(account.sessionid)
+def told_of(
+    account: Account, vault: Vault, request: str, *, forced: bool = False
+) -> Told:
+    """Return what is kept of an account beside its secret."""
+    return Told(
+        fingerprint=vault.fingerprint(account),
+        masked=masked(account.sessionid),
+        region=account.region,
+        has_proxy=account.proxy is not None,
+        request=request,
+        forced=forced,
+    )
+
+
+async def taken(turn: Turn, session_id: str) -> RequestRefusedError:
+    """Return the refusal of a credential that is there."""
+    known = await _view(turn, session_id)
+    text = f"this account is there as {known.label!r}"
+    return refusal(409, "session-exists", text)
+
+
+async def _insert(turn: Turn, wish: asked.AddSession, told: Told) -> Session:
     session = Session(
         id=uuid.uuid4().hex[:12],
-        label=wish.label or hidden,
+        label=wish.label or told.masked,
         state="unchecked",
-        region=account.region,
+        region=told.region,
         max_active=wish.max_active,
     )
     await sessions.add(
         turn.db,
         session,
-        masked=hidden,
-        has_proxy=account.proxy is not None,
+        masked=told.masked,
+        has_proxy=told.has_proxy,
         now=turn.now,
     )
     return session
 
 
-async def _insert_credential(
-    turn: Turn, session: Session, account: Account, vault: Vault, fingerprint: str
-) -> None:
-    row = await sessions.add_credential(turn.db, session.id, fingerprint, turn.now)
-    await sessions.seal_credential(turn.db, row, vault.seal(account, row))
-    turn.say(CheckSession(session=session.id, credential=row, elsewhere=True))
-
-
-async def checked(turn: Turn, event: SessionChecked) -> None:
-    """Take in what a check found; the same account twice is not kept."""
-    if not await outbox.first_time(turn.db, event.id, turn.now):
-        return
-    session = await sessions.load(turn.db, event.session)
-    if session is None:
-        return
-    twin = None
-    if event.upstream_uid:
-        twin = await sessions.twin(turn.db, session.id, event.upstream_uid)
-    if twin and session.state == "unchecked":
-        await _tell_checked(turn, session, event, 0, duplicate_of=twin)
-        await sessions.remove(turn.db, session.id, turn.now)
-        return
-    if event.outcome == "active":
-        await sessions.promote(turn.db, session.id, event.credential)
-    after = pool.checked(session, event)
-    revision = await sessions.save(turn.db, after, turn.now)
-    await _tell_checked(turn, after, event, revision)
-
-
-async def _tell_checked(
-    turn: Turn,
-    session: Session,
-    event: SessionChecked,
-    revision: int,
-    duplicate_of: str | None = None,
-) -> None:
-    turn.say(
-        SessionChanged(
-            session=session.id,
-            n=revision,
-            what="checked",
-            label=session.label,
-            state=session.state,
-            reason=session.reason,
-            until=session.until,
-            credits=session.credits,
-            outcome=event.outcome,
-            remedy=event.remedy,
-            duplicate_of=duplicate_of,
-        )
-    )
+async def insert_credential(
+    turn: Turn, session_id: str, account: Account, told: Told, vault: Vault
+) -> int:
+    """Keep a candidate, and have it checked."""
+    row = await credentials.add(turn.db, session_id, told, turn.now)
+    await credentials.seal(turn.db, row, vault.seal(account, row))
+    await ask_check(turn, session_id, row, elsewhere=True)
+    return row
 
 
 async def test(turn: Turn, wish: asked.TestSession) -> SessionReply:
     """Have a session checked now."""
-    session = await _load(turn, wish.id)
-    await _check(turn, session, elsewhere=True)
-    return SessionReply(session=await _view(turn, session.id))
+    session = await load(turn, wish.id)
+    row = await ask_check(turn, session.id, elsewhere=True)
+    return await reply(turn, session.id, row)
 
 
 async def enable(turn: Turn, wish: asked.EnableSession) -> SessionReply:
     """Let a session take tasks (it is checked first), or no longer."""
-    session = await _load(turn, wish.id)
+    session = await load(turn, wish.id)
     if not wish.enabled:
-        after = replace(session, state="disabled", reason="by an operator", until=None)
-        await write_session(turn, session, after)
-    elif session.state != "active" or session.closed_models:
-        after = replace(
-            session,
-            state="unchecked",
-            reason=None,
-            until=None,
-            setbacks=0,
-            closed_models=(),
+        after = _stand(turn, session, "disabled", "by an operator")
+        await write_session(turn, session, after, "disabled by an operator")
+        return await reply(turn, session.id)
+    if session.state != "active" or session.closed_models:
+        after = _stand(turn, session, "unchecked", None)
+        after = replace(after, setbacks=0, closed_models=())
+        await write_session(turn, session, after, "enabled by an operator")
+        await ask_check(turn, session.id)
+    return await reply(turn, session.id)
+
+
+def _stand(
+    turn: Turn, session: Session, state: SessionState, why: str | None
+) -> Session:
+    since = session.since if session.state == state else turn.now
+    return replace(session, state=state, reason=why, code=None, since=since, until=None)
+
+
+async def change(turn: Turn, wish: SetSession) -> SessionReply:
+    """Change how a session is used."""
+    session = await load(turn, wish.id)
+    given = wish.model_dump(exclude={"id"}, exclude_none=True)
+    if "models" in given:
+        given["models"] = tuple(dict.fromkeys(map(_model, given["models"])))
+    if "daily_cap" in given:
+        given["daily_cap"] = given["daily_cap"] or None
+    after = replace(session, **given)
+    if after.learnt and after.learnt >= after.max_active:
+        after = replace(after, learnt=None, streak=0)
+    names = ", ".join(sorted(given))
+    await write_session(turn, session, after, f"{names} set by an operator")
+    return await reply(turn, session.id)
+
+
+def _model(name: str) -> str:
+    try:
+        return find_model(name).key
+    except InvalidJob as error:
+        refused = Refusal(
+            status=422, type="unknown-model", detail=error.text, field="models"
         )
-        await write_session(turn, session, after)
-        await _check(turn, session)
-    return SessionReply(session=await _view(turn, session.id))
+        raise RequestRefusedError(refused) from None
 
 
 async def remove(turn: Turn, wish: asked.RemoveSession) -> SessionReply:
     """Take a session out; its secret is gone at once, its row stays for its tasks."""
-    session = await _load(turn, wish.id)
+    session = await load(turn, wish.id)
     if unsettled := await attempts.unsettled(turn.db, session.id):
-        raise _no(
-            409,
-            "session-busy",
-            f"{unsettled} unsettled tasks on this session; disable it and wait",
-        )
+        text = f"{unsettled} unsettled tasks on this session; drain it instead"
+        raise refusal(409, "session-busy", text)
     view = await _view(turn, session.id)
+    await _take_out(turn, session, "by an operator")
+    return SessionReply(session=view)
+
+
+async def drain(turn: Turn, wish: DrainSession) -> SessionReply:
+    """Give a session no more tasks, and take it out when those on it have ended."""
+    session = await load(turn, wish.id)
+    after = _stand(turn, session, "draining", "by an operator")
+    await write_session(turn, session, after, "drained by an operator")
+    answer = await reply(turn, session.id)
+    await _take_out_if_settled(turn, after)
+    return answer
+
+
+async def take_out_drained(turn: Turn) -> None:
+    """Take draining sessions out, once nothing of them is unsettled."""
+    for session in await sessions.pool(turn.db):
+        if session.state == "draining":
+            await _take_out_if_settled(turn, session)
+
+
+async def _take_out_if_settled(turn: Turn, session: Session) -> None:
+    if not await attempts.unsettled(turn.db, session.id):
+        await _take_out(turn, session, "its tasks have ended")
+
+
+async def _take_out(turn: Turn, session: Session, why: str) -> None:
     await sessions.remove(turn.db, session.id, turn.now)
     turn.say(
         SessionChanged(
@@ -159,32 +192,25 @@ async def remove(turn: Turn, wish: asked.RemoveSession) -> SessionReply:
             what="removed",
             label=session.label,
             state="disabled",
+            why=f"removed: {why}",
         )
     )
-    return SessionReply(session=view)
 
 
-async def check_unchecked(turn: Turn) -> None:
-    """Check again what no check has settled, and expired ones that tasks wait for."""
-    for session in await sessions.pool(turn.db):
-        waited_for = session.state == "expired" and session.active > 0
-        if session.state == "unchecked" or waited_for:
-            await _check(turn, session)
-
-
-async def _check(turn: Turn, session: Session, *, elsewhere: bool = False) -> None:
-    found = await sessions.newest_credential(turn.db, session.id)
-    if found:
-        turn.say(
-            CheckSession(session=session.id, credential=found[0], elsewhere=elsewhere)
-        )
-
-
-async def _load(turn: Turn, session_id: str) -> Session:
+async def load(turn: Turn, session_id: str) -> Session:
+    """Return a session, or refuse with 404."""
     session = await sessions.load(turn.db, session_id)
     if session is None:
         raise not_found("session")
     return session
+
+
+async def reply(
+    turn: Turn, session_id: str, credential: int | None = None
+) -> SessionReply:
+    """Answer with a session, and which of its credentials is being checked."""
+    view = await _view(turn, session_id)
+    return SessionReply(session=view, credential=credential)
 
 
 async def _view(turn: Turn, session_id: str) -> asked.Session:

@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime, timedelta
 
 from contracts.tasks import PollSession, Stage
-from scheduler.domain import dispatch
+from scheduler.domain import choice, dispatch
 from scheduler.domain.rows import Attempt, Session
 from scheduler.domain.steps import Due, Reserved, Step
 from scheduler.store import attempts, outbox, sessions, tasks
@@ -39,7 +39,9 @@ async def dispatch_waiting(turn: Turn, rules: Rules) -> datetime | None:
     found = await sessions.pool(turn.db)
     room = await _room(turn, rules, len(waiting))
     running = await tasks.running_of(turn.db)
-    plan = dispatch.dispatch(waiting, found, running, room, turn.now)
+    plan = dispatch.dispatch(
+        waiting, found, running, room, turn.now, policy=rules.policy
+    )
     by_id = {s.id: s for s in found}
     for task_id, session_id in plan.pairs:
         await _reserve(turn, task_id, by_id[session_id], rules)
@@ -67,7 +69,7 @@ async def _reserve(turn: Turn, task_id: str, session: Session, rules: Rules) -> 
         submit_id=str(uuid.uuid4()),
         reserved_at=turn.now,
     )
-    if await attempts.reserve(turn.db, attempt, dispatch.slots(session)):
+    if await attempts.reserve(turn.db, attempt, choice.slots(session)):
         await advance_task(turn, task, Reserved(attempt), rules)
 
 

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.requests import AskDue, AskPermit, Credential, DueAttempts, Permit
 from contracts.tasks import PollSession
-from scheduler.domain import dispatch
+from scheduler.domain import choice
 from scheduler.domain.rows import Attempt, Task
 from scheduler.domain.steps import PermitAsked, Step
 from scheduler.store import attempts, outbox, sessions, tasks
@@ -23,7 +23,7 @@ async def permit(turn: Turn, asked: AskPermit, rules: Rules) -> Permit:
     if task is None or attempt is None or attempt.submit_id != asked.submit_id:
         return Permit(granted=False, reason="superseded")
     session = await sessions.load(turn.db, attempt.session)
-    usable = session is not None and dispatch.usable(session, turn.now)
+    usable = session is not None and choice.usable(session, turn.now)
     wish = PermitAsked(asked.attempt, asked.send, asked.nonce, asked.body_hash, usable)
     step = await advance_on(turn, task, attempt, wish, rules)
     if granted(step, wish):

@@ -12,6 +12,7 @@ from runtime.settings import (
     Settings,
     UpstreamSettings,
 )
+from scheduler.domain.choice import Policy
 from scheduler.domain.steps import Limits
 from scheduler.work import Rules
 
@@ -56,6 +57,12 @@ class SchedulerSettings(PermitSettings, SecretSettings, UpstreamSettings, Settin
         30, gt=0, description="How often to look for what was lost."
     )
 
+    session_policy: Policy = Field(
+        "lru",
+        description="Which account is next: lru (least recently used), idle (fewest "
+        "tasks), weighted (a share of the day's jobs by weight).",
+    )
+
     @property
     def rules(self) -> Rules:
         """What decisions need of these."""
@@ -74,4 +81,5 @@ class SchedulerSettings(PermitSettings, SecretSettings, UpstreamSettings, Settin
             poll_interval_seconds=self.poll_interval_secs,
             poll_min_seconds=self.poll_min_secs,
             concurrency=self.concurrency,
+            policy=self.session_policy,
         )

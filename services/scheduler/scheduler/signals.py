@@ -1,6 +1,8 @@
 """What a task's fate says about its session, written and told."""
 
+import logging
 import secrets
+from dataclasses import replace
 
 from contracts.sessions import SessionChanged
 from scheduler.domain import pool
@@ -9,6 +11,8 @@ from scheduler.domain.steps import Signal
 from scheduler.store import sessions
 from scheduler.writer import Turn
 
+log = logging.getLogger("scheduler")
+
 
 async def apply_signal(turn: Turn, signal: Signal) -> None:
     """Let an answer of the site change its session."""
@@ -16,21 +20,31 @@ async def apply_signal(turn: Turn, signal: Signal) -> None:
     if session is None:
         return
     jitter = 0.5 + secrets.randbelow(501) / 1000
-    await write_session(turn, session, pool.apply(session, signal, turn.now, jitter))
+    after = pool.apply(session, signal, turn.now, jitter)
+    await write_session(turn, session, after, signal.text)
 
 
 async def proven(turn: Turn, session_id: str) -> None:
     """Note that the site took a job of this session."""
     session = await sessions.load(turn.db, session_id)
     if session:
-        await write_session(turn, session, pool.accepted(session))
+        after = pool.accepted(session, turn.now)
+        await write_session(turn, session, after, "the site took a job")
 
 
-async def write_session(turn: Turn, before: Session, after: Session) -> None:
-    """Write a changed session and say it."""
+async def write_session(turn: Turn, before: Session, after: Session, why: str) -> None:
+    """Write a changed session, and say what operators see of it and why."""
     if after == before:
         return
     revision = await sessions.save(turn.db, after, turn.now)
+    if replace(after, streak=before.streak, setbacks=before.setbacks) == before:
+        return
+    log.info(
+        "session %s: %s",
+        after.state if after.state != before.state else "changed",
+        why,
+        extra={"session": after.id, "code": after.code},
+    )
     turn.say(
         SessionChanged(
             session=after.id,
@@ -41,5 +55,6 @@ async def write_session(turn: Turn, before: Session, after: Session) -> None:
             reason=after.reason,
             until=after.until,
             credits=after.credits,
+            why=why,
         )
     )

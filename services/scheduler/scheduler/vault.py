@@ -11,16 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.requests import Credential, Refusal, RequestRefusedError
 from jimeng import Account
 from runtime.sealing import Sealer
-from scheduler.store import sessions
+from scheduler.store import credentials
 
 SHOWN = 4  # first and last characters
 
 
 class Vault:
-    """Seals accounts into credential rows and opens them again."""
+    """Seals accounts into credential rows and opens them again.
 
-    def __init__(self, root: str) -> None:
-        self._sealer = Sealer(root, "credentials")
+    The first root seals; what an earlier one has sealed is opened all the same.
+    """
+
+    def __init__(self, root: str, *earlier: str) -> None:
+        self._sealer, *self._earlier = (
+            Sealer(each, "credentials") for each in (root, *earlier)
+        )
         self._key = hashlib.sha256(f"jimeng:fingerprints:{root}".encode()).digest()
 
     def seal(self, account: Account, credential_id: int) -> bytes:
@@ -39,19 +44,42 @@ class Vault:
         self, db: AsyncConnection, session_id: str, credential_id: int | None = None
     ) -> Credential:
         """Return the credential to use; refused with 404 when there is none."""
-        found = await sessions.newest_credential(db, session_id, credential_id)
+        found = await credentials.in_use(db, session_id, credential_id)
         if found is None:
             text = "this session has no credential"
             raise RequestRefusedError(
                 Refusal(status=404, type="credential-not-found", detail=text)
             )
         row_id, sealed = found
-        secret: dict[str, Any] = json.loads(self._sealer.open(sealed, _place(row_id)))
+        secret: dict[str, Any] = json.loads(self._open(sealed, row_id))
         return Credential(session=session_id, credential=row_id, **secret)
 
     def fingerprint(self, account: Account) -> str:
         """Return what tells that two credentials are the same, and nothing else."""
-        value = f"{account.region}:{account.sessionid.get_secret_value()}"
+        return self._fingerprint(account.region, account.sessionid.get_secret_value())
+
+    async def seal_again(self, db: AsyncConnection) -> int:
+        """Seal with the first root whatever an earlier one has; return how many."""
+        old = [r for r in await credentials.sealed(db) if not self._sealer.owns(r[1])]
+        for row_id, sealed in old:
+            text = self._open(sealed, row_id)
+            secret = json.loads(text)
+            await credentials.seal(
+                db,
+                row_id,
+                self._sealer.seal(text, _place(row_id)),
+                # Fingerprints depend on the root too.
+                self._fingerprint(secret["region"], secret["sessionid"]),
+            )
+        return len(old)
+
+    def _open(self, sealed: bytes, credential_id: int) -> str:
+        sealers = (self._sealer, *self._earlier)
+        owner = next((each for each in sealers if each.owns(sealed)), self._sealer)
+        return owner.open(sealed, _place(credential_id))
+
+    def _fingerprint(self, region: str, sessionid: str) -> str:
+        value = f"{region}:{sessionid}"
         return hmac.new(self._key, value.encode(), hashlib.sha256).hexdigest()
 
 

@@ -6,9 +6,11 @@ from typing import overload
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import requests as asked
+from contracts.message import now
 from contracts.tasks import TaskChanged
-from scheduler.domain.rows import Attempt, Task
-from scheduler.store import attempts, tasks
+from scheduler.domain.rows import Attempt, Session, Task
+from scheduler.domain.waiting import waiting_for
+from scheduler.store import attempts, sessions, tasks
 
 PROMPT_SHOWN = 300
 PAGE_BYTES = 512 * 1024  # a message has at most 1 MB
@@ -62,7 +64,10 @@ async def task_view(db: AsyncConnection, task_id: str) -> asked.Task | None:
         return None
     tries = await attempts.of_task(db, task_id)
     ahead = await tasks.ahead(db, task) if task.status == "queued" else None
-    return view(task, tries).model_copy(update={"queue_ahead": ahead})
+    why = None if task.ended else waiting_for(task, await sessions.pool(db), now())
+    return view(task, tries).model_copy(
+        update={"queue_ahead": ahead, "waiting_for": why}
+    )
 
 
 def view(task: Task, tries: list[tuple[Attempt, str]] | None = None) -> asked.Task:
@@ -95,23 +100,29 @@ def view(task: Task, tries: list[tuple[Attempt, str]] | None = None) -> asked.Ta
     )
 
 
-def summary(task: Task, latest: Attempt | None = None) -> asked.Task:
+def summary(
+    task: Task, latest: Attempt | None = None, why: str | None = None
+) -> asked.Task:
     """Return a task for a list: its prompt cut, its attempts left out."""
     job = task.job.model_copy(update={"prompt": task.job.prompt[:PROMPT_SHOWN]})
     whole = view(task, [(latest, "")] if latest else None)
-    return whole.model_copy(update={"job": job, "attempts": ()})
+    short = {"job": job, "attempts": (), "waiting_for": why}
+    return whole.model_copy(update=short)
 
 
 def page_of(
-    found: list[Task], latest: dict[str, Attempt], cursor: str | None
+    found: list[Task],
+    latest: dict[str, Attempt],
+    pool: list[Session],
+    cursor: str | None,
 ) -> asked.TaskPage:
     """Return a page of a list; it ends early where it would outgrow a message."""
+    moment = now()
     shown: list[asked.Task] = []
     size = 0
     for task in found:
-        size += len(
-            (line := summary(task, latest.get(task.id))).model_dump_json().encode()
-        )
+        line = summary(task, latest.get(task.id), waiting_for(task, pool, moment))
+        size += len(line.model_dump_json().encode())
         if shown and size > PAGE_BYTES:
             before = found[len(shown) - 1]
             return asked.TaskPage(tasks=tuple(shown), cursor=tasks.cursor_after(before))

@@ -8,6 +8,7 @@ from contracts import requests as asked
 from contracts.message import Event
 from contracts.requests import Cancelled, Refusal, RequestRefusedError
 from contracts.tasks import Absent, Belonging, CreateTask, Progressed, TaskEvent
+from scheduler.domain.choice import Policy
 from scheduler.domain.life import advance
 from scheduler.domain.rows import Attempt, Task
 from scheduler.domain.steps import (
@@ -36,6 +37,7 @@ class Rules:
     poll_interval_seconds: float
     poll_min_seconds: float
     concurrency: int | None
+    policy: Policy = "lru"
 
 
 def refusal(status: int, kind: str, text: str) -> RequestRefusedError:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from contracts.tasks import Stage
 from jimeng.models import Model
+from scheduler.domain import choice
 from scheduler.domain.rows import Session
 
 HEAD_START_SECONDS = 3600  # of each step of priority
@@ -39,6 +40,8 @@ def dispatch(
     running: Mapping[str | None, int],
     room: int,
     now: datetime,
+    *,
+    policy: choice.Policy = "lru",
 ) -> Dispatched:
     """Give tasks their sessions, the best one each, as long as there are any.
 
@@ -47,7 +50,10 @@ def dispatch(
     how many more may be between permit and generated over the whole pool.
     """
     models = {task.model.key: task.model for task in waiting}
-    able = {k: [s for s in sessions if fits(s, m, now)] for k, m in models.items()}
+    able = {
+        key: [s for s in sessions if choice.fits(s, model, now)]
+        for key, model in models.items()
+    }
     lines = _lines(waiting)
     busy = defaultdict(int, running)
     taken: defaultdict[str, int] = defaultdict(int)
@@ -60,12 +66,12 @@ def dispatch(
 
     while lines and len(pairs) < room:
         line = min(lines, key=urgency)
-        model = line[0].model.key
-        open_ = [s for s in able[model] if s.active + taken[s.id] < slots(s)]
+        key = line[0].model.key
+        open_ = [s for s in able[key] if s.active + taken[s.id] < choice.slots(s)]
         if not open_:
-            lines = [other for other in lines if other[0].model.key != model]
+            lines = [other for other in lines if other[0].model.key != key]
             continue
-        task, pick = line.popleft(), min(open_, key=lambda s: _lately(s, taken))
+        task, pick = line.popleft(), choice.pick(policy, open_, taken)
         taken[pick.id] += 1
         busy[task.owner] += 1
         pairs.append((task.id, pick.id))
@@ -100,30 +106,3 @@ def rank(priority: int, created_at: datetime) -> int:
     So who came long ago goes before whoever comes now, and nobody waits for ever.
     """
     return int(created_at.timestamp()) - priority * HEAD_START_SECONDS
-
-
-def fits(session: Session, model: Model, now: datetime) -> bool:
-    """Whether a session may take a task of this model at all."""
-    return (
-        usable(session, now)
-        and session.region in model.regions
-        and model.key not in session.closed_models
-    )
-
-
-def usable(session: Session, now: datetime) -> bool:
-    """Whether a session takes tasks now; a cooled one is open again by itself."""
-    if session.state == "active":
-        return True
-    rested = session.until is not None and session.until <= now
-    return session.state in {"cooling", "exhausted"} and rested
-
-
-def slots(session: Session) -> int:
-    """How many tasks at once; a cooled session comes back with one, as a probe."""
-    return session.max_active if session.state == "active" else 1
-
-
-def _lately(session: Session, taken: dict[str, int]) -> tuple[int, float, str]:
-    last = session.last_used_at.timestamp() if session.last_used_at else 0.0
-    return taken.get(session.id, 0), last, session.id

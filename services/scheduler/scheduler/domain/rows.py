@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from contracts.errors import ErrorCode
-from contracts.sessions import Credits, SessionState
+from contracts.sessions import ClosedModel, Credits, SessionState
 from contracts.tasks import (
     TERMINAL,
     Belonging,
@@ -99,7 +99,13 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Session:
-    """An upstream account as the pool sees it; `active` counts unended attempts."""
+    """An upstream account as the pool sees it.
+
+    `active` counts unended attempts, `pending` those of them that the site has not
+    accepted, `today` the jobs of its day, pending ones too. `learnt` is how many tasks
+    at a time the site was seen to take, where that is fewer than `max_active`; `streak`
+    how many it accepted there since.
+    """
 
     id: str
     label: str
@@ -107,10 +113,22 @@ class Session:
     region: str = "cn"
     max_active: int = 2
     active: int = 0
+    pending: int = 0
+    today: int = 0
     reason: str | None = None
+    code: str | None = None
+    since: datetime | None = None
     until: datetime | None = None
     setbacks: int = 0
-    closed_models: tuple[str, ...] = ()
+    learnt: int | None = None
+    streak: int = 0
+    weight: int = 1
+    daily_cap: int | None = None
+    models: tuple[str, ...] = ()
+    closed_models: tuple[ClosedModel, ...] = ()
     credits: Credits | None = None
+    upstream_uid: str | None = None
     last_used_at: datetime | None = None
     last_error: str | None = None
+    checked_at: datetime | None = None
+    asked_at: datetime | None = None

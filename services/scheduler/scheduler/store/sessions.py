@@ -1,25 +1,66 @@
-"""Statements about sessions and their credentials."""
+"""Statements about sessions. What can be counted from attempts is not stored."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, insert, literal_column, select, update
+from sqlalchemy import (
+    Row,
+    Select,
+    and_,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts import requests as asked
-from contracts.sessions import Credits
+from contracts.message import now as present
+from contracts.sessions import ClosedModel, Credits
 from contracts.tasks import TERMINAL
+from scheduler.domain.checking import Work
+from scheduler.domain.pool import day_start
 from scheduler.domain.rows import Session
 from scheduler.store.tables import attempts, credentials, sessions, tasks
 
-_ACTIVE = (
-    select(func.count())
-    .select_from(attempts)
-    .where(attempts.c.session == sessions.c.id, attempts.c.state != "ended")
-    .correlate(sessions)
-    .scalar_subquery()
-    .label("active")
-)
+PENDING = ("reserved", "permitted")
+WORK_KEPT = timedelta(days=2)  # an older send proves nothing of today
+
+
+def _count(name: str, *conditions: Any) -> Any:
+    """Return a column: how many attempts of a session meet conditions."""
+    return (
+        select(func.count())
+        .select_from(attempts)
+        .where(attempts.c.session == sessions.c.id, *conditions)
+        .correlate(sessions)
+        .scalar_subquery()
+        .label(name)
+    )
+
+
+def _sessions(*more: Any) -> Select[Any]:
+    """Select sessions that are in the pool, with what is counted."""
+    took = or_(attempts.c.upstream_id.is_not(None), attempts.c.charged.is_(True))
+    return (
+        select(
+            sessions,
+            _count("active", attempts.c.state != "ended"),
+            _count("pending", attempts.c.state.in_(PENDING)),
+            _count(
+                "accepted",
+                attempts.c.permitted_at >= day_start(present()),
+                attempts.c.state.not_in(PENDING),
+                attempts.c.adopted.is_(False),
+                took,
+            ),
+            *more,
+        )
+        .where(sessions.c.removed_at.is_(None))
+        .order_by(sessions.c.created_at, sessions.c.id)
+    )
 
 
 async def add(
@@ -36,6 +77,7 @@ async def add(
             id=session.id,
             label=session.label,
             state=session.state,
+            since=now,
             region=session.region,
             masked=masked,
             has_proxy=has_proxy,
@@ -49,24 +91,14 @@ async def add(
 
 async def load(db: AsyncConnection, session_id: str) -> Session | None:
     """Return one session."""
-    row = (
-        await db.execute(
-            select(sessions, _ACTIVE).where(
-                sessions.c.id == session_id, sessions.c.removed_at.is_(None)
-            )
-        )
-    ).one_or_none()
+    query = _sessions().where(sessions.c.id == session_id)
+    row = (await db.execute(query)).one_or_none()
     return session_of(row) if row else None
 
 
 async def pool(db: AsyncConnection) -> list[Session]:
     """Return every session, the oldest first."""
-    rows = await db.execute(
-        select(sessions, _ACTIVE)
-        .where(sessions.c.removed_at.is_(None))
-        .order_by(sessions.c.created_at, sessions.c.id)
-    )
-    return [session_of(r) for r in rows]
+    return [session_of(row) for row in await db.execute(_sessions())]
 
 
 async def save(db: AsyncConnection, session: Session, now: datetime) -> int:
@@ -75,19 +107,37 @@ async def save(db: AsyncConnection, session: Session, now: datetime) -> int:
         update(sessions)
         .where(sessions.c.id == session.id)
         .values(
+            label=session.label,
             state=session.state,
             reason=session.reason,
+            code=session.code,
+            since=session.since,
             until=session.until,
             setbacks=session.setbacks,
-            closed_models=list(session.closed_models),
+            max_active=session.max_active,
+            learnt=session.learnt,
+            streak=session.streak,
+            weight=session.weight,
+            daily_cap=session.daily_cap,
+            models=list(session.models),
+            closed_models=[m.model_dump(mode="json") for m in session.closed_models],
             credits=session.credits.model_dump() if session.credits else None,
+            upstream_uid=session.upstream_uid,
             last_error=session.last_error,
+            checked_at=session.checked_at,
             revision=sessions.c.revision + 1,
             updated_at=now,
         )
         .returning(sessions.c.revision)
     )
     return int(done.scalar_one())
+
+
+async def note_asked(db: AsyncConnection, session_id: str, now: datetime) -> None:
+    """Note that a check was asked for."""
+    await db.execute(
+        update(sessions).where(sessions.c.id == session_id).values(asked_at=now)
+    )
 
 
 async def remove(db: AsyncConnection, session_id: str, now: datetime) -> None:
@@ -104,10 +154,48 @@ async def remove(db: AsyncConnection, session_id: str, now: datetime) -> None:
     )
 
 
+async def twin(db: AsyncConnection, session_id: str, upstream_uid: str) -> str | None:
+    """Return another session of this upstream account."""
+    found: str | None = await db.scalar(
+        select(sessions.c.id).where(
+            sessions.c.upstream_uid == upstream_uid,
+            sessions.c.id != session_id,
+            sessions.c.removed_at.is_(None),
+        )
+    )
+    return found
+
+
+async def work(db: AsyncConnection, now: datetime) -> dict[str, Work]:
+    """Return what the attempts of each active session tell of it."""
+    mine = and_(
+        attempts.c.session == sessions.c.id,
+        attempts.c.permitted_at >= now - WORK_KEPT,
+    )
+
+    def latest(name: str, moment: Any, *conditions: Any) -> Any:
+        query = select(func.max(moment)).where(mine, *conditions)
+        return query.correlate(sessions).scalar_subquery().label(name)
+
+    known = attempts.c.upstream_id.is_not(None)
+    rows = await db.execute(
+        select(
+            sessions.c.id,
+            latest("sent", attempts.c.permitted_at, known),
+            latest("said", attempts.c.said_at),
+            latest("charged", attempts.c.ended_at, attempts.c.charged.is_(True)),
+        ).where(sessions.c.state == "active", sessions.c.removed_at.is_(None))
+    )
+    return {
+        row.id: Work(max(filter(None, (row.sent, row.said)), default=None), row.charged)
+        for row in rows
+    }
+
+
 async def views(
     db: AsyncConnection, session_id: str | None = None
 ) -> list[asked.Session]:
-    """Return sessions as operators see them; counters are derived from attempts."""
+    """Return sessions as operators see them."""
     ended = (
         select(
             attempts.c.session,
@@ -124,11 +212,8 @@ async def views(
         .group_by(attempts.c.session)
         .subquery()
     )
-    query = (
-        select(sessions, _ACTIVE, ended.c.total, ended.c.succeeded, ended.c.failed)
-        .outerjoin(ended, ended.c.session == sessions.c.id)
-        .where(sessions.c.removed_at.is_(None))
-        .order_by(sessions.c.created_at, sessions.c.id)
+    query = _sessions(ended.c.total, ended.c.succeeded, ended.c.failed).outerjoin(
+        ended, ended.c.session == sessions.c.id
     )
     if session_id:
         query = query.where(sessions.c.id == session_id)
@@ -136,16 +221,18 @@ async def views(
 
 
 def _view(row: Row[Any]) -> asked.Session:
+    counted = {"total", "succeeded", "failed", "today"}
     fields = {
         name: getattr(row, name)
         for name in asked.Session.model_fields
-        if name not in {"total", "succeeded", "failed"}
+        if name not in counted
     }
     return asked.Session(
         **fields,
         total=row.total or 0,
         succeeded=row.succeeded or 0,
         failed=row.failed or 0,
+        today=row.accepted,
     )
 
 
@@ -158,96 +245,23 @@ def session_of(row: Row[Any]) -> Session:
         region=row.region,
         max_active=row.max_active,
         active=row.active,
+        pending=row.pending,
+        today=row.accepted + row.pending,
         reason=row.reason,
+        code=row.code,
+        since=row.since,
         until=row.until,
         setbacks=row.setbacks,
-        closed_models=tuple(row.closed_models),
+        learnt=row.learnt,
+        streak=row.streak,
+        weight=row.weight,
+        daily_cap=row.daily_cap,
+        models=tuple(row.models),
+        closed_models=tuple(map(ClosedModel.model_validate, row.closed_models)),
         credits=Credits.model_validate(row.credits) if row.credits else None,
+        upstream_uid=row.upstream_uid,
         last_used_at=row.last_used_at,
         last_error=row.last_error,
+        checked_at=row.checked_at,
+        asked_at=row.asked_at,
     )
-
-
-# credentials: `candidate` until a check proves it, then `current`; `retired` when
-# another took its place
-
-
-async def add_credential(
-    db: AsyncConnection, session_id: str, fingerprint: str, now: datetime
-) -> int:
-    """Insert a candidate without its secret; return its id."""
-    done = await db.execute(
-        insert(credentials)
-        .values(
-            session=session_id,
-            state="candidate",
-            fingerprint=fingerprint,
-            created_at=now,
-        )
-        .returning(credentials.c.id)
-    )
-    return int(done.scalar_one())
-
-
-async def seal_credential(
-    db: AsyncConnection, credential_id: int, sealed: bytes
-) -> None:
-    """Put the sealed secret in; its seal is bound to the id, so it comes second."""
-    await db.execute(
-        update(credentials)
-        .where(credentials.c.id == credential_id)
-        .values(sealed=sealed)
-    )
-
-
-async def holder(db: AsyncConnection, fingerprint: str) -> str | None:
-    """Return the session that already has this credential."""
-    found: str | None = await db.scalar(
-        select(credentials.c.session).where(credentials.c.fingerprint == fingerprint)
-    )
-    return found
-
-
-async def newest_credential(
-    db: AsyncConnection, session_id: str, credential_id: int | None = None
-) -> tuple[int, bytes] | None:
-    """Return (id, sealed) of a named credential, else the current, else a candidate."""
-    query = select(credentials.c.id, credentials.c.sealed).where(
-        credentials.c.session == session_id, credentials.c.sealed.is_not(None)
-    )
-    if credential_id:
-        query = query.where(credentials.c.id == credential_id)
-    query = query.order_by(credentials.c.state.desc(), credentials.c.id.desc())
-    row = (await db.execute(query.limit(1))).one_or_none()
-    return (row.id, row.sealed) if row else None
-
-
-async def promote(db: AsyncConnection, session_id: str, credential_id: int) -> None:
-    """Make a proven candidate the current credential."""
-    await db.execute(
-        update(credentials)
-        .where(
-            credentials.c.session == session_id,
-            credentials.c.id == credential_id,
-            credentials.c.state == "candidate",
-        )
-        .values(state="current")
-    )
-
-
-async def twin(db: AsyncConnection, session_id: str, upstream_uid: str) -> str | None:
-    """Return another session of this upstream account; without one, note it here."""
-    found: str | None = await db.scalar(
-        select(sessions.c.id).where(
-            sessions.c.upstream_uid == upstream_uid,
-            sessions.c.id != session_id,
-            sessions.c.removed_at.is_(None),
-        )
-    )
-    if found is None:
-        await db.execute(
-            update(sessions)
-            .where(sessions.c.id == session_id)
-            .values(upstream_uid=upstream_uid)
-        )
-    return found
