@@ -119,6 +119,22 @@ async def test_a_step_that_fails_until_its_deadline_dies_and_is_dead_lettered(
     await until(lambda: _empty(js))
 
 
+async def test_a_step_that_could_only_be_tried_again_too_late_is_given_up_at_once(
+    js, make_bus, until, step
+):
+    bus = make_bus("poller", pause=lambda _: 1.5)  # it has a second
+
+    @bus.consume(step, concurrency=1)
+    async def handle(command):
+        raise ValueError("its own error")
+
+    await bus.start()
+    await bus.send(step(task="t1", attempt=1), "one")
+    letter = await until(lambda: _dead(js))
+    assert letter.headers["Dlq-Deliveries"] == "1"
+    assert "its own error" in letter.headers["Dlq-Detail"]
+
+
 async def test_the_death_of_a_step_is_told_before_its_dead_letter_is_stored(
     js, make_bus, until, step, caplog
 ):
