@@ -97,6 +97,28 @@ def test_the_uploaded_references_stand_in_the_draft():
     assert "tos-cn-i/abc" in submission(wanted).body
 
 
+def test_a_fetched_reference_stands_in_the_draft_as_what_it_is():
+    file = FileRef(
+        key="k", name="a", kind="image", mime="", size=0, sha256="", url="https://a"
+    )
+    picture = jimeng.Uploaded(kind="image", uri="tos-cn-i/abc", width=64, height=48)
+    film = jimeng.Uploaded(kind="video", vid="v0", width=64, height=48, duration_ms=4)
+    for material in (picture, film):
+        wanted = command(
+            job={"files": (file,), "model": "jimeng-video-seedance-2.0"},
+            materials=(material.model_dump(),),
+        )
+        assert (material.uri or material.vid) in submission(wanted).body
+
+
+def test_references_that_were_not_uploaded_are_never_left_out():
+    file = FileRef(
+        key="k", name="a", kind="image", mime="", size=0, sha256="", url="https://a"
+    )
+    with pytest.raises(jimeng.InvalidJob):
+        submission(command(job={"files": (file,)}, materials=()))
+
+
 def test_a_job_the_model_does_not_allow_is_no_submission():
     with pytest.raises(jimeng.InvalidJob, match="duration"):
         submission(command(job={"duration": 99}))

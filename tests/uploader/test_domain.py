@@ -1,20 +1,30 @@
 """What a reference must be, and what the site's no to one means."""
 
+from dataclasses import replace
+
 import pytest
 
+import fetch
 from contracts.errors import ErrorCode
-from contracts.tasks import FileRef, UploadReferences
+from contracts.tasks import FileRef, Job, UploadReferences
 from jimeng import BadAnswer, NoAnswer, Refused, Unreachable, UploadFailed, effect_of
 from jimeng.answers import UNKNOWN_EFFECT
 from media import Probed
 from uploader import domain
 
+URL = "https://files.example/a"
 COMMAND = UploadReferences(task="t", attempt=2, session="s", files=())
 PNG = Probed("image", "image/png", "png", "PNG", 10, 10)
 
 
-def file(kind="image", size=5):
-    return FileRef(key="t/a", name="a.png", kind=kind, mime="x", size=size, sha256="")
+MP4 = Probed("video", "video/mp4", "mp4", "AVC", 10, 10, 5000)
+WAV = Probed("audio", "audio/wav", "wav", "PCM", duration_ms=3000)
+
+
+def file(kind="image", size=5, url=""):
+    return FileRef(
+        key="t/a", name="a.png", kind=kind, mime="x", size=size, sha256="", url=url
+    )
 
 
 @pytest.mark.parametrize(
@@ -23,6 +33,7 @@ def file(kind="image", size=5):
         (file(), 5, None),
         (file(), 6, "a.png has 6 bytes, not 5"),
         (file("video"), 5, "a.png is of kind image, not video"),
+        (file("video", 0, URL), 5, None),
     ],
 )
 def test_a_stored_file_is_what_was_accepted(ref, size, wrong):
@@ -30,9 +41,50 @@ def test_a_stored_file_is_what_was_accepted(ref, size, wrong):
 
 
 def test_images_go_first_and_kinds_keep_their_order():
-    kinds = ("audio", "image", "video", "image")
-    assert domain.order(tuple(map(file, kinds))) == [1, 3, 0, 2]
-    assert domain.order(()) == []
+    assert domain.order([WAV, PNG, MP4, PNG]) == [1, 3, 0, 2]
+    assert domain.order([]) == []
+
+
+def asked(prompt, *urls, **job):
+    files = tuple(file(url=url) for url in urls)
+    wanted = {"model": "jimeng-video-seedance-2.0", "duration": 4, "ratio": "9:16"}
+    made = Job(prompt=prompt, files=files, **(wanted | job))
+    return COMMAND.model_copy(update={"files": files, "job": made})
+
+
+@pytest.mark.parametrize(
+    ("command", "found", "wrong"),
+    [
+        (asked("@1 and @image_file_2", URL, URL), [PNG, PNG], None),
+        (asked("@1 and @image_file_2", URL, URL), [PNG, MP4], "@image_file_2 refers"),
+        (asked("@图1 with @2", URL, URL), [MP4, WAV], None),
+        (asked("a", URL), [WAV], "need at least one image or video"),
+        (asked("a", *[URL] * 4), [MP4] * 4, "takes 3 video files"),
+        (asked("a", URL, URL), [MP4, replace(MP4, duration_ms=16_000)], "longer than"),
+        (asked("a", URL, URL), [PNG, replace(WAV, duration_ms=500)], "not within"),
+        (asked("a", URL, function_mode="first_frame"), [MP4], "the first frame"),
+        (asked("@2", ""), [WAV], None),  # taken in with the task: checked then
+        (COMMAND, [], None),
+    ],
+)
+def test_what_was_fetched_is_held_against_the_job(command, found, wrong):
+    told = domain.unfit(command, found)
+    assert (told is None) is (wrong is None), told
+    assert wrong is None or wrong in told
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (fetch.NotFoundError("no"), ErrorCode.REFERENCE_UNREACHABLE),
+        (fetch.TroubleError("no"), ErrorCode.REFERENCE_UNREACHABLE),
+        (fetch.ForbiddenURLError("no"), ErrorCode.REFERENCE_INVALID),
+        (fetch.UselessError("no"), ErrorCode.REFERENCE_INVALID),
+        (fetch.TooLargeError("no"), ErrorCode.REFERENCE_INVALID),
+    ],
+)
+def test_a_url_without_a_file_has_a_code_of_its_own(error, code):
+    assert domain.unfetched(COMMAND, error).code is code
 
 
 def refused(code):

@@ -9,7 +9,8 @@ from PIL import Image
 
 from blobs import open_store
 from contracts.errors import ErrorCode
-from contracts.tasks import FileRef, Uploaded, UploadFailed, UploadReferences
+from contracts.tasks import FileRef, Job, Uploaded, UploadFailed, UploadReferences
+from fetch_support import PUBLIC, FakeNetwork, answering
 from runtime.settings import SettingsError
 from uploader.app import create_app
 from uploader.settings import Settings
@@ -32,6 +33,21 @@ def wav(seconds=3):
         sound.setframerate(8000)
         sound.writeframes(bytes(16000 * seconds))
     return out.getvalue()
+
+
+def bomb():
+    """Make a picture of a few KB that has 49 megapixels."""
+    out = io.BytesIO()
+    Image.new("1", (7000, 7000)).save(out, "PNG")
+    return out.getvalue()
+
+
+def served(content, *headers, status=200, told=None):
+    """Answer with a file, as a stranger's server does."""
+    lines = [f"HTTP/1.1 {status} x", *headers]
+    if not any("length" in each.lower() for each in headers):
+        lines.append(f"Content-Length: {told or len(content)}")
+    return answering("\r\n".join([*lines, "\r\n"]).encode() + content)
 
 
 @pytest.fixture
@@ -61,10 +77,24 @@ def upload(*files, session="one"):
 
 
 @pytest.fixture
-async def uploader(nats, scheduler, site, tmp_path):
+def network():
+    """Give the internet of a test: one host, whose answer is the test's to set."""
+    return FakeNetwork({"inside.example": ["10.0.0.1"]})
+
+
+@pytest.fixture
+async def uploader(nats, scheduler, site, tmp_path, network):
     settings = read_settings(Settings, nats, tmp_path, jimeng_upstream=site.origin)
-    async with running(create_app(settings)) as app:
+    async with running(create_app(settings, network)) as app:
         yield app
+
+
+def linked(name="moon.png", url="https://files.example/moon.png?sig=SECRET"):
+    """Name a reference by its URL, as the gateway does."""
+    key = f"{TASK}/{name}"
+    return FileRef(
+        key=key, name=name, kind="image", mime="", size=0, sha256="", url=url
+    )
 
 
 async def test_references_are_told_in_the_order_of_the_files(
@@ -131,6 +161,86 @@ async def test_a_removed_session_sends_the_job_elsewhere(uploader, scheduler, gi
     event = await scheduler.wants(upload(await given("a.png", png()), session="gone"))
     assert isinstance(event, UploadFailed)
     assert event.code is ErrorCode.SITE_UNREACHABLE
+
+
+def job(*files, prompt="@1 and @2"):
+    model = "jimeng-video-seedance-2.0"
+    return Job(model=model, prompt=prompt, duration=4, ratio="9:16", files=files)
+
+
+async def test_a_url_keeps_its_place_and_is_what_its_bytes_are(
+    uploader, scheduler, network, given, store
+):
+    network.script = served(wav(), "Content-Type: image/png")
+    files = await given("a.png", png()), linked("x"), await given("b.png", png("blue"))
+    command = upload(*files).model_copy(update={"job": job(*files)})
+    event = await scheduler.wants(command)
+    assert isinstance(event, Uploaded)
+    assert [each["kind"] for each in event.materials] == ["image", "audio", "image"]
+    assert event.materials[1]["duration_ms"] == 3000
+    # Another attempt needs the URL no more.
+    again = command.model_copy(update={"attempt": 2})
+    assert isinstance(await scheduler.wants(again), Uploaded)
+    assert network.dialled == [(PUBLIC, 443)]
+    assert await store.exists(f"{TASK}/x")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("http://127.0.0.1/", None, "invalid", "not public"),
+        ("http://inside.example/", None, "invalid", "not public"),
+        ("http://files.example:22/", None, "invalid", "only port 80"),
+        ("http://gone.example/", None, "unreachable", "no such host"),
+        (None, served(b"", status=404), "unreachable", "answers 404"),
+        (None, served(b"<html>sign in</html>"), "invalid", "not a file the site takes"),
+        (None, served(png(), "Content-Encoding: gzip"), "invalid", "compressed"),
+        (None, served(b"", "Content-Length: 999999999"), "invalid", "than 200 MiB"),
+        (None, served(bomb()), "invalid", "more than 40 megapixels"),
+        (None, served(png()[:-40]), "invalid", "damaged png"),
+        (None, served(wav()), "invalid", "at least one image or video"),
+    ],
+)
+async def test_one_url_that_gives_no_reference_fails_the_whole_job_at_once(
+    uploader, scheduler, network, store, case
+):
+    url, network.script, code, words = case
+    file = linked(url=url) if url else linked()
+    command = upload(file).model_copy(update={"job": job(file, prompt="@1")})
+    event = await scheduler.wants(command)
+    assert isinstance(event, UploadFailed)
+    assert event.code == f"reference_{code}"
+    assert words in event.detail
+    assert event.detail.startswith("moon.png: ") or "references are" in event.detail
+    assert "SECRET" not in event.detail
+    assert len(network.dialled) == (url is None)
+    assert await store.keys(TASK) == ([file.key] if "at least" in words else [])
+
+
+async def test_a_url_in_trouble_is_tried_again(uploader, scheduler, network):
+    answers = iter([served(b"", status=503), served(png()[:50], told=900)])
+
+    async def script(request):
+        async for piece in next(answers, served(png()))(request):
+            yield piece
+
+    network.script = script
+    assert isinstance(await scheduler.wants(upload(linked())), Uploaded)
+    assert len(network.dialled) == 3
+
+
+async def test_a_url_that_stays_in_trouble_fails_the_job(
+    nats, scheduler, network, tmp_path
+):
+    network.script = served(b"", status=503)
+    settings = read_settings(Settings, nats, tmp_path, reference_patience_secs=0.4)
+    async with running(create_app(settings, network)):
+        event = await scheduler.wants(upload(linked()))
+    assert isinstance(event, UploadFailed)
+    assert event.code is ErrorCode.REFERENCE_UNREACHABLE
+    assert "answers 503" in event.detail
+    assert len(network.dialled) == 2
+    assert await scheduler.dead() == 0
 
 
 def test_another_store_than_a_folder_is_refused_by_name(nats, tmp_path):

@@ -62,7 +62,7 @@ class FileRef(Value):
     height: int | None = None
     duration_ms: int | None = None
     url: str = Field("", repr=False)
-    """As it was given: it may hold a signature, so people are shown it without query."""
+    """As it was given. It may hold a signature: people see it without its query."""
 
 
 class ResultRef(Value):

@@ -33,6 +33,7 @@ def submission_of(
 ) -> jimeng.Submission:
     """Build the request of a command; raises InvalidJob when its job is none."""
     job = command.job
+    materials = [jimeng.Uploaded.model_validate(each) for each in command.materials]
     fitted = jimeng.fit(
         prompt=job.prompt,
         model=job.model,
@@ -40,10 +41,9 @@ def submission_of(
         ratio=job.ratio,
         resolution=job.resolution,
         function_mode=job.function_mode,
-        files=[file.kind for file in job.files],
+        files=_kinds(job, materials),
         region=account.region,
     )
-    materials = [jimeng.Uploaded.model_validate(each) for each in command.materials]
     return jimeng.draft(
         fitted,
         materials,
@@ -52,6 +52,14 @@ def submission_of(
         now=now,
         ids=ids,
     )
+
+
+def _kinds(job: said.Job, materials: list[jimeng.Uploaded]) -> list[jimeng.FileKind]:
+    """Return what the files are: a fetched one is what it turned out to be."""
+    if len(materials) != len(job.files):  # the draft refuses them
+        return [file.kind for file in job.files]
+    pairs = zip(job.files, materials, strict=True)
+    return [material.kind if file.url else file.kind for file, material in pairs]
 
 
 def body_hash(submission: jimeng.Submission) -> str:

@@ -1,6 +1,7 @@
 """Puts the uploader together."""
 
 import blobs
+import fetch
 import jimeng
 from contracts.bus import Bus
 from contracts.requests import Credential
@@ -8,19 +9,28 @@ from runtime import logs, service
 from runtime.settings import SettingsError
 from uploader import handlers
 from uploader.domain import account_of
+from uploader.references import References
 from uploader.settings import Settings
 
 
-def create_app(settings: Settings) -> service.App:
-    """Return the uploader. Raises SettingsError when STORAGE_URL cannot be used."""
+def create_app(settings: Settings, network: fetch.Network | None = None) -> service.App:
+    """Return the uploader; `network` stands for the internet that URLs lead to.
+
+    Raises SettingsError when STORAGE_URL cannot be used.
+    """
     bus = Bus("uploader", settings.link, fatal=service.fatal, scope=logs.about)
     upstream = jimeng.Upstream(settings.jimeng_upstream or None)
 
     def site(credential: Credential) -> jimeng.Jimeng:
         return jimeng.Jimeng(account_of(credential), upstream)
 
+    fetcher = fetch.Fetcher(settings.jimeng_upstream, network)
     handlers.register(
-        bus, _store(settings), site, concurrency=settings.upload_concurrency
+        bus,
+        References(_store(settings), fetcher),
+        site,
+        concurrency=settings.upload_concurrency,
+        patience=settings.reference_patience_secs,
     )
     return service.App(bus)
 

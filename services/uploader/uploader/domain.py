@@ -1,5 +1,8 @@
 """What a reference must be, and what it means when the site does not take it."""
 
+from collections.abc import Sequence
+
+import fetch
 import jimeng
 import media
 from contracts.errors import ErrorCode
@@ -19,7 +22,12 @@ def account_of(credential: Credential) -> jimeng.Account:
 
 
 def mismatch(file: FileRef, size: int, found: media.Probed) -> str | None:
-    """Say how a stored file differs from what was accepted; None: it does not."""
+    """Say how a stored file differs from what was accepted; None: it does not.
+
+    Of one that was fetched, nothing was known.
+    """
+    if file.url:
+        return None
     if size != file.size:
         return f"{file.name} has {size} bytes, not {file.size}"
     if found.kind != file.kind:
@@ -27,14 +35,43 @@ def mismatch(file: FileRef, size: int, found: media.Probed) -> str | None:
     return None
 
 
-def order(files: tuple[FileRef, ...]) -> list[int]:
+def unfit(command: UploadReferences, found: Sequence[media.Probed]) -> str | None:
+    """Say why fetched files do not make the job that was accepted; None: they do."""
+    job = command.job
+    if job is None or not any(file.url for file in command.files):
+        return None
+    try:
+        fitted = jimeng.fit(
+            prompt=job.prompt,
+            model=job.model,
+            duration=job.duration,
+            ratio=job.ratio,
+            resolution=job.resolution,
+            function_mode=job.function_mode,
+            files=[each.kind for each in found],
+        )
+        jimeng.check_lengths(fitted, [each.duration_ms for each in found])
+    except jimeng.InvalidJob as error:
+        kinds = ", ".join(each.kind for each in found)
+        return f"{error.text} (the references are: {kinds})"
+    return None
+
+
+def order(found: Sequence[media.Probed]) -> list[int]:
     """Return the places of the files as they are uploaded: images first."""
-    return sorted(range(len(files)), key=lambda place: files[place].kind != "image")
+    return sorted(range(len(found)), key=lambda place: found[place].kind != "image")
 
 
 def invalid(command: UploadReferences, detail: str) -> UploadFailed:
     """Return that a reference is not what it must be."""
     return _failed(command, code=ErrorCode.REFERENCE_INVALID, detail=detail)
+
+
+def unfetched(command: UploadReferences, error: fetch.FetchError) -> UploadFailed:
+    """Return that a reference's URL gives no file, or none that can be used."""
+    missing = isinstance(error, (fetch.NotFoundError, fetch.TroubleError))
+    code = ErrorCode.REFERENCE_UNREACHABLE if missing else ErrorCode.REFERENCE_INVALID
+    return _failed(command, code=code, detail=str(error))
 
 
 def no_session(command: UploadReferences) -> UploadFailed:

@@ -1,16 +1,19 @@
 """One command in, all references at the site or a failure of the whole job out."""
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
+import fetch
 import jimeng
 import media
-from blobs import MissingError, Store
+from blobs import MissingError
 from contracts.bus import Bus
 from contracts.requests import Credential, GetCredential, RequestRefusedError
-from contracts.tasks import FileRef, Uploaded, UploadFailed, UploadReferences
+from contracts.tasks import Uploaded, UploadFailed, UploadReferences
 from uploader import domain
+from uploader.references import NotAsAcceptedError, References
 
 Site = Callable[[Credential], AbstractAsyncContextManager[jimeng.Jimeng]]
 NOT_FOUND = 404
@@ -18,22 +21,36 @@ NOT_FOUND = 404
 log = logging.getLogger("uploader")
 
 
-class NotAsAcceptedError(Exception):
-    """A stored reference is not what the command says."""
+def register(
+    bus: Bus,
+    references: References,
+    site: Site,
+    *,
+    concurrency: int,
+    patience: float,
+) -> None:
+    """Take the uploads. An upload costs nothing, so a redelivery uploads again.
 
-
-def register(bus: Bus, store: Store, site: Site, *, concurrency: int) -> None:
-    """Take the uploads. An upload costs nothing, so a redelivery uploads again."""
+    A URL that does not answer is tried again for `patience` seconds.
+    """
+    troubled: dict[str, float] = {}
 
     @bus.consume(UploadReferences, concurrency=concurrency)
     async def upload(command: UploadReferences) -> None:
-        event = await _upload(bus, store, site, command)
+        try:
+            event = await _upload(bus, references, site, command)
+        except fetch.TroubleError as error:
+            since = troubled.setdefault(command.key, time.monotonic())
+            if time.monotonic() - since < patience:
+                raise
+            event = domain.unfetched(command, error)
         log.info("references: %s", type(event).__name__)
         await bus.emit(event)
+        troubled.pop(command.key, None)
 
 
 async def _upload(
-    bus: Bus, store: Store, site: Site, command: UploadReferences
+    bus: Bus, references: References, site: Site, command: UploadReferences
 ) -> Uploaded | UploadFailed:
     """Bring every file to the site; one that cannot be brought fails the job.
 
@@ -41,14 +58,20 @@ async def _upload(
     """
     try:
         credential = await bus.ask(GetCredential(session=command.session))
-        found = [await _probed(store, file) for file in command.files]
+        found = await references.look(command.files)
+        if wrong := domain.unfit(command, found):
+            return domain.invalid(command, wrong)
         async with site(credential) as client:
-            return await _send(store, client, command, found)
+            return await _send(references, client, command, found)
     except RequestRefusedError as no:
         if no.refusal.status != NOT_FOUND:
             raise
         return domain.no_session(command)
-    except (MissingError, NotAsAcceptedError, media.NotMediaError) as error:
+    except fetch.TroubleError:
+        raise
+    except fetch.FetchError as error:
+        return domain.unfetched(command, error)
+    except (MissingError, NotAsAcceptedError) as error:
         return domain.invalid(command, str(error))
     except jimeng.JimengError as error:
         if event := domain.refused(command, error):
@@ -56,33 +79,21 @@ async def _upload(
         raise
 
 
-async def _probed(store: Store, file: FileRef) -> media.Probed:
-    """Look whether a file still is what was accepted, before anything is sent."""
-    size = await store.size(file.key)
-    try:
-        found = await media.probe(store.path(file.key))
-    except media.NotMediaError as error:
-        raise NotAsAcceptedError(f"{file.name}: {error}") from None
-    if wrong := domain.mismatch(file, size, found):
-        raise NotAsAcceptedError(wrong)
-    return found
-
-
 async def _send(
-    store: Store,
+    references: References,
     client: jimeng.Jimeng,
     command: UploadReferences,
     found: list[media.Probed],
 ) -> Uploaded:
     """Upload one after the other: images, then films and sound; told in their order."""
     materials: dict[int, jimeng.Uploaded] = {}
-    for place in domain.order(command.files):
-        file = command.files[place]
+    for place in domain.order(found):
+        file, is_ = command.files[place], found[place]
         materials[place] = await client.upload(
-            file.kind,
-            store.path(file.key),
+            is_.kind,
+            references.path(file),
             name=file.name,
-            duration_ms=found[place].duration_ms or 0,
+            duration_ms=is_.duration_ms or 0,
         )
     told = (materials[place].model_dump() for place in range(len(command.files)))
     return Uploaded(task=command.task, attempt=command.attempt, materials=tuple(told))

@@ -11,3 +11,9 @@ class Settings(settings.Settings, settings.UpstreamSettings, settings.StorageSet
     upload_concurrency: int = Field(
         8, ge=1, description="Tasks whose references are uploaded at a time."
     )
+    reference_patience_secs: float = Field(
+        300,
+        ge=0,
+        le=600,
+        description="How long a reference's URL that does not answer is tried again.",
+    )
