@@ -2,9 +2,13 @@
 
 import asyncio
 import errno
+import os
 import resource
-from contextlib import contextmanager
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -110,6 +114,60 @@ async def test_a_cancelled_put_leaves_nothing(store):
     with pytest.raises(asyncio.CancelledError):
         await put
     assert names(store) == []
+
+
+async def whole(reading):
+    return b"".join([chunk async for chunk in reading])
+
+
+def files_open(folder):
+    """Count the descriptors of this process that are files in a folder."""
+    found = 0
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found += folder in each.readlink().parents
+    return found
+
+
+async def test_a_read_cancelled_as_it_ends_closes_its_file(store, until):
+    await store.put(KEY, chunks(b"abc"))
+    released = threading.Event()
+    pool = ThreadPoolExecutor(1)
+    asyncio.get_running_loop().set_default_executor(pool)
+    reading = store.read(KEY, 0, 3)
+    assert await anext(reading) == b"abc"
+    pool.submit(released.wait)
+    await until(pool._work_queue.empty)  # the thread is busy
+    try:
+        ending = asyncio.create_task(whole(reading))
+        await until(pool._work_queue.qsize)  # and wanted
+        ending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await ending
+    finally:
+        released.set()
+    await until(lambda: not files_open(store.path(KEY).parent))
+
+
+async def test_a_read_cancelled_as_it_begins_closes_its_file(store, until):
+    path = store.path(KEY)
+    path.parent.mkdir()
+    os.mkfifo(path)  # is opened for reading only once somebody writes
+    writer = -1
+    beginning = asyncio.create_task(whole(store.read(KEY)))
+
+    def opened():
+        nonlocal writer
+        with suppress(OSError):
+            writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        return writer >= 0
+
+    await until(opened)
+    beginning.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await beginning
+    os.close(writer)
+    await until(lambda: not files_open(path.parent))
 
 
 async def test_a_full_disk_leaves_nothing_and_says_so(store):

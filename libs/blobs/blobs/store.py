@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from hashlib import file_digest
+from io import BufferedReader
 from pathlib import Path
 from secrets import token_hex
 
@@ -111,7 +112,7 @@ class Store:
     ) -> AsyncGenerator[bytes]:
         """Give the bytes from `start` up to, not including, `end`. MissingError."""
         with _missing(key):
-            file = await asyncio.to_thread(self.path(key).open, "rb")
+            file = await _open(self.path(key))
         try:
             await asyncio.to_thread(file.seek, start)
             left = None if end is None else end - start
@@ -123,7 +124,9 @@ class Store:
                 left = None if left is None else left - len(data)
                 yield data
         finally:
-            await asyncio.to_thread(file.close)
+            # A client that has the last byte hangs up, which must not cancel this.
+            closing = asyncio.get_running_loop().run_in_executor(None, file.close)
+            await asyncio.shield(closing)
 
     async def size(self, key: str) -> int:
         """Say how many bytes a blob has. Raises MissingError."""
@@ -177,6 +180,21 @@ async def pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             waiting, size = [], 0
     if waiting:
         yield b"".join(waiting)
+
+
+async def _open(path: Path) -> BufferedReader:
+    """Open for reading, in a thread; closed again when nobody waits for it any more."""
+    opening = asyncio.get_running_loop().run_in_executor(None, path.open, "rb")
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close)
+        raise
+
+
+def _close(opening: asyncio.Future[BufferedReader]) -> None:
+    if not opening.cancelled() and not opening.exception():
+        opening.result().close()
 
 
 @contextmanager
