@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import stat
+from contextlib import AsyncExitStack
 
 import nats
 import pytest
@@ -93,6 +94,17 @@ async def test_a_dead_server_is_restarted_on_its_port_and_store(server):
     kept = await client.jetstream().get_last_msg("EVT", "evt.sys.test")
     assert kept.data == b"kept"
     await client.close()
+
+
+async def test_servers_that_start_together_get_a_port_each(tmp_path):
+    fatal = []
+    servers = [NatsServer(tmp_path / str(n), fatal.append) for n in range(3)]
+    async with AsyncExitStack() as opened:
+        await asyncio.gather(*map(opened.enter_async_context, servers))
+        assert len({server.url for server in servers}) == 3
+        for server in servers:
+            await server.provision()
+    assert fatal == []
 
 
 async def test_it_is_given_up_after_dying_too_often(server, until):

@@ -61,11 +61,7 @@ class NatsServer:
         for folder in (self._folder, self._output.parent):
             folder.mkdir(parents=True, exist_ok=True)
         self.passwords = _passwords(self._folder / "users.json")
-        port = _free_port()
-        self.url = f"nats://127.0.0.1:{port}"
-        _private(self._folder / "nats.conf", _config(port, self._folder, self))
-        _private(self._folder / "url", self.url + "\n")
-        await self._start(binary)
+        await self._start_anywhere(binary)
         self._keeper = asyncio.create_task(self._keep(binary))
         return self
 
@@ -91,12 +87,24 @@ class NatsServer:
         finally:
             await client.close()
 
+    async def _start_anywhere(self, binary: str) -> None:
+        """Start on a free port, or on the next when another is quicker to take it."""
+        while True:
+            port = _free_port()
+            self.url = f"nats://127.0.0.1:{port}"
+            _private(self._folder / "nats.conf", _config(port, self._folder, self))
+            _private(self._folder / "url", self.url + "\n")
+            try:
+                return await self._start(binary)
+            except SettingsError:
+                if _is_free(port):
+                    raise
+
     async def _start(self, binary: str) -> None:
         config = str(self._folder / "nats.conf")
         self._child = await spawn(binary, "-c", config, errors=self._output)
-        port = int(self.url.rpartition(":")[2])
         deadline = time.monotonic() + READY_SECONDS
-        while not await _greets(port):
+        while not await _answers(self.link("admin")):
             if self._child.returncode is not None or time.monotonic() > deadline:
                 raise SettingsError(
                     f"nats-server did not start; its last words are in {self._output}"
@@ -191,23 +199,36 @@ def _user(name: str, password: str) -> str:
 
 def _free_port() -> int:
     """Return 4222 where it is free, else any free port."""
-    for port in (PORT, 0):
-        with socket.socket() as probe, suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if _is_free(PORT):
+        return PORT
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
             probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    raise SettingsError("no free port on loopback for NATS")
+        except OSError:
+            return False
+    return True
 
 
-async def _greets(port: int) -> bool:
-    """Whether the server answers with its INFO line."""
+async def _answers(link: Link) -> bool:
+    """Whether our server answers: another on its port does not know our password."""
+    login = {"user": link.user, "pass": link.password, "verbose": False}
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", int(link.url.rpartition(":")[2])
+        )
     except OSError:
         return False
     try:
         async with asyncio.timeout(1):
-            return (await reader.readline()).startswith(b"INFO ")
+            await reader.readline()
+            writer.write(f"CONNECT {json.dumps(login)}\r\nPING\r\n".encode())
+            return await reader.readline() == b"PONG\r\n"
     except (TimeoutError, OSError):  # not yet, or dying
         return False
     finally:
