@@ -28,6 +28,14 @@ def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:
 
 sys.addaudithook(_loopback_only)
 
+LONGEST = ("e2e", "standalone", "signer", "cli")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, lest one worker is left with it at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+
+
 BROWSER = Path(__file__).parent.parent / ".venv" / "browser"
 _EXCUSES: dict[str, Callable[[], bool]] = {
     "Chromium": lambda: not (BROWSER.exists() and BROWSER.read_text()),
