@@ -12,6 +12,7 @@ import pytest
 
 from contracts.bus import Bus
 from contracts.message import now
+from contracts.pool import DrainSession, ReplaceCredential, SetSession
 from contracts.requests import (
     AddSession,
     Cancelled,
@@ -55,6 +56,8 @@ class StandIn:
         self.outcome: str | None = "active"
         self.duplicate_of: str | None = None
         self.remedy: str | None = None
+        self.rejected: str | None = None
+        self.checks = 0
         self.on_create: Callable[[Task], Task] = lambda task: task
         for request, handler in {
             ReadTask: self.read_task,
@@ -67,6 +70,9 @@ class StandIn:
             RemoveSession: self.remove_session,
             EnableSession: self.enable_session,
             TestSession: self.test_session,
+            ReplaceCredential: self.replace_credential,
+            SetSession: self.change_session,
+            DrainSession: self.drain_session,
         }.items():
             bus.answer(request)(handler)
 
@@ -145,6 +151,26 @@ class StandIn:
         await self.check(session.id)
         return SessionReply(session=session)
 
+    async def replace_credential(self, request: ReplaceCredential) -> SessionReply:
+        self.asked.append(request)
+        session = self._session(request.id)
+        # Another check ends first, of the credential that is in use.
+        await self.check(session.id, credential=1, rejected=None)
+        if self.outcome == "active" and not self.rejected:
+            secret = request.credential.get_secret_value()
+            self.set_session(session.id, masked=mask(secret))
+        await self.check(session.id, credential=2, rejected=self.rejected)
+        return SessionReply(session=session, credential=2)
+
+    async def change_session(self, request: SetSession) -> SessionReply:
+        self.asked.append(request)
+        given = request.model_dump(exclude={"id"}, exclude_none=True)
+        return SessionReply(session=self.set_session(request.id, **given))
+
+    async def drain_session(self, request: DrainSession) -> SessionReply:
+        self._session(request.id)
+        return SessionReply(session=self.set_session(request.id, state="draining"))
+
     async def enable_session(self, request: EnableSession) -> SessionReply:
         self._session(request.id)
         state = "unchecked" if request.enabled else "disabled"
@@ -156,17 +182,20 @@ class StandIn:
             refuse(409, "session_busy", "2 tasks are unsettled on it")
         return SessionReply(session=self.sessions.pop(session.id))
 
-    async def check(self, session: str) -> None:
+    async def check(
+        self, session: str, credential: int | None = None, rejected: str | None = None
+    ) -> None:
         """Tell a check's outcome, if the test wants one."""
         if self.outcome is None:
             return
+        self.checks += 1
         left = Credits(gift=60, vip=100) if self.outcome == "active" else None
         state = self.outcome if self.outcome != "wrong_region" else "expired"
         found = self.set_session(session, state=state, credits=left)
         await self.bus.emit(
             SessionChanged(
                 session=session,
-                n=len(self.asked),
+                n=self.checks,
                 what="checked",
                 label=found.label,
                 state=found.state,
@@ -174,6 +203,8 @@ class StandIn:
                 outcome=self.outcome,
                 remedy=self.remedy,
                 duplicate_of=self.duplicate_of,
+                credential=credential,
+                rejected=rejected,
             )
         )
 

@@ -1,9 +1,11 @@
 """The pool: secrets go in and never come out, and a check is waited for."""
 
 import logging
+from datetime import UTC, datetime
 
 import pytest
 
+from contracts.sessions import ClosedModel
 from gateway_http.parts import Patience
 
 SECRET = "us-0123456789abcdef0123456789abcdef"
@@ -151,3 +153,118 @@ async def test_a_bad_account_is_refused_without_repeating_it(gateway, scheduler)
     assert broken.status_code == 400
     assert SECRET not in broken.text
     assert scheduler.sessions == {}
+
+
+async def add(gateway):
+    added = await gateway.http.post(SESSIONS, json={"session_id": SECRET})
+    return f"{SESSIONS}/{added.json()['session']['id']}"
+
+
+async def test_a_credential_is_replaced_in_place(gateway, scheduler):
+    place = await add(gateway)
+    body = {"session_id": "another-one-0000", "force": True}
+    done = await gateway.http.put(f"{place}/credential", json=body)
+
+    assert done.status_code == 200, done.text
+    assert (done.json()["ok"], done.json()["outcome"]) == (True, "active")
+    assert done.json()["session"]["session_id"] == "anot...0000"
+    assert (scheduler.asked[-1].id, scheduler.asked[-1].force) == ("s1", True)
+    assert "another-one-0000" not in done.text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "why", "answer"),
+    [
+        ("expired", "the login is no longer valid", (422, "credential_refused")),
+        ("active", "it belongs to another account", (409, "other_account")),
+    ],
+)
+async def test_a_credential_that_is_not_taken_leaves_the_present_one(
+    gateway, scheduler, outcome, why, answer
+):
+    place = await add(gateway)
+    scheduler.outcome, scheduler.rejected = outcome, why
+    body = {"session_id": "another-one-0000"}
+    no = await gateway.http.put(f"{place}/credential", json=body)
+    read = await gateway.http.get(place)
+
+    assert (no.status_code, no.json()["type"]) == answer
+    assert no.json()["detail"] == f"{why}; the present credential stays in place"
+    assert read.json()["session"]["session_id"] == "us-0...cdef"
+
+
+async def test_asking_again_with_the_same_key_is_the_same_wish(gateway, scheduler):
+    place = await add(gateway)
+    body = {"session_id": "another-one-0000"}
+    for key in ("one", "one", "two"):
+        headers = {"Idempotency-Key": key}
+        await gateway.http.put(f"{place}/credential", json=body, headers=headers)
+    await gateway.http.put(f"{place}/credential", json=body)
+    first, second, third, fourth = (each.request for each in scheduler.asked)
+
+    assert first == second
+    assert len({first, third, fourth}) == 3
+
+
+async def test_how_an_account_is_used_is_changed(gateway, scheduler):
+    place = await add(gateway)
+    body = {"max_active": 4, "daily_cap": 20, "models": ["jimeng-video-3.0"]}
+    changed = await gateway.http.patch(place, json=body)
+    scheduler.set_session("s1", models=("dreamina_ic_generate_video_model_vgfm_3.0",))
+    cleared = await gateway.http.patch(place, json={"daily_cap": None, "models": None})
+
+    assert changed.json()["session"]["max_active"] == 4
+    assert changed.json()["session"]["daily_cap"] == 20
+    assert scheduler.asked[0].weight is None
+    assert (scheduler.asked[1].daily_cap, scheduler.asked[1].models) == (0, ())
+    assert cleared.json()["enabled"] is True
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"max_active": 0},
+        {"daily_cap": -1},
+        {"weight": 0},
+        {"nope": 1},
+        {"models": "x"},
+    ],
+)
+async def test_a_change_that_makes_no_sense_is_refused(gateway, body):
+    place = await add(gateway)
+    assert (await gateway.http.patch(place, json=body)).status_code == 422
+
+
+async def test_nothing_given_is_nothing_changed(gateway, scheduler):
+    place = await add(gateway)
+    same = await gateway.http.patch(place, json={"enabled": None})
+    assert same.json()["session"]["state"] == "active"
+
+
+async def test_an_account_is_drained(gateway):
+    place = await add(gateway)
+    drained = await gateway.http.post(f"{place}/drain")
+
+    assert drained.json()["enabled"] is False
+    assert drained.json()["session"]["state"] == "draining"
+    assert (await gateway.http.post(f"{SESSIONS}/nope/drain")).status_code == 404
+
+
+async def test_a_session_tells_why_a_model_is_closed(gateway, scheduler):
+    place = await add(gateway)
+    moment = datetime(2026, 11, 21, 9, tzinfo=UTC)
+    closed = ClosedModel(
+        model="dreamina_seedance_40_pro", reason="confirm it (4010)", since=moment
+    )
+    scheduler.set_session("s1", closed_models=(closed,), code="1019", since=moment)
+    session = (await gateway.http.get(place)).json()["session"]
+
+    assert session["closed_models"] == [
+        {
+            "model": "jimeng-video-seedance-2.0",
+            "reason": "confirm it (4010)",
+            "since": "2026-11-21T09:00:00.000Z",
+        }
+    ]
+    assert (session["code"], session["since"]) == ("1019", "2026-11-21T09:00:00.000Z")

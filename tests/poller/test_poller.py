@@ -224,6 +224,16 @@ async def test_a_check_tells_who_it_is_and_what_it_may_spend(poller, scheduler, 
     assert again.id != found.id
 
 
+@pytest.mark.parametrize(
+    ("session", "outcome"), [("one", "active"), ("dead", "expired")]
+)
+async def test_a_cheap_check_is_one_call(poller, scheduler, site, session, outcome):
+    cheap = CheckSession(session=session, credential=4, cheap=True)
+    found = await scheduler.wants(cheap)
+    assert found.outcome == outcome
+    assert (site.seen("live"), site.seen("credits")) == (0, 1)
+
+
 async def test_a_check_of_a_dead_login_says_expired(poller, scheduler, site):
     found = await scheduler.wants(CheckSession(session="dead", credential=4))
     assert found.outcome == "expired"

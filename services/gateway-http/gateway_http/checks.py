@@ -18,13 +18,16 @@ class Checks:
     def __init__(self, subscription: Subscription) -> None:
         self._messages = subscription.messages
 
-    async def of(self, session: str, seconds: float) -> SessionChanged | None:
-        """Return the outcome for one session, None when it takes longer."""
+    async def of(
+        self, session: str, credential: int | None, seconds: float
+    ) -> SessionChanged | None:
+        """Return the outcome for a session's credential, None when it takes longer."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 async for message in self._messages:
                     checked = SessionChanged.parse(message.data)
-                    if checked.session == session:
+                    other = {credential, checked.credential} - {None}
+                    if checked.session == session and len(other) < 2:  # noqa: PLR2004
                         return checked
         return None
 

@@ -10,6 +10,7 @@ from contracts.errors import ErrorCode, ErrorKind
 from contracts.requests import AttemptView
 from contracts.sessions import CheckOutcome, SessionChanged, SessionState
 from contracts.tasks import Kind, Stage, Status
+from jimeng import InvalidJob, find_model
 
 MINUTE = 60
 HOUR = 3600
@@ -109,6 +110,9 @@ class TaskView(BaseModel):
     results: list[ResultView]
     queue_eta_seconds: int | None
     queue_ahead: int | None = Field(description="Tasks of this gateway that go first.")
+    waiting_for: str | None = Field(
+        description="What keeps it waiting that an operator could do something about."
+    )
     error_code: ErrorCode | None
     upstream_code: str | None
     upstream_charged: bool | None
@@ -173,6 +177,14 @@ class CreditsView(BaseModel):
     total: int
 
 
+class ClosedModelView(BaseModel):
+    """A model that the site does not let this account use."""
+
+    model: str
+    reason: str
+    since: Moment
+
+
 class SessionView(BaseModel):
     """One account of the pool; its credential only masked."""
 
@@ -197,6 +209,17 @@ class SessionView(BaseModel):
     has_proxy: bool
     max_active: int
     credits: CreditsView | None
+    code: str | None = Field(description="The site's code that led to this state.")
+    since: Moment | None
+    learnt: int | None = Field(
+        description="Tasks at one time the site was seen to take, where fewer."
+    )
+    daily_cap: int | None
+    today: int = Field(description="Jobs the site took today, in its own zone.")
+    weight: int
+    models: list[str] = Field(description="The only models it is used for; empty: all.")
+    closed_models: list[ClosedModelView]
+    checked_at: Moment | None
 
 
 def session_view(session: requests.Session) -> SessionView:
@@ -210,12 +233,28 @@ def session_view(session: requests.Session) -> SessionView:
         success_count=session.succeeded,
         fail_count=session.failed,
         credits=credits_view(session),
+        models=[_name(key) for key in session.models],
+        closed_models=[
+            ClosedModelView(model=_name(c.model), reason=c.reason, since=c.since)
+            for c in session.closed_models
+        ],
         **{
             name: getattr(session, name)
             for name in SessionView.model_fields
-            if name in requests.Session.model_fields and name != "credits"
+            if name in requests.Session.model_fields and name not in _SHOWN_APART
         },
     )
+
+
+_SHOWN_APART = {"credits", "models", "closed_models"}
+
+
+def _name(model: str) -> str:
+    """Return a model's public name; one of another version by its key."""
+    try:
+        return find_model(model).name
+    except InvalidJob:
+        return model
 
 
 def credits_view(session: requests.Session) -> CreditsView | None:

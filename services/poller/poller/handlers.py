@@ -154,30 +154,31 @@ def register_check(bus: Bus, sites: Sites, *, concurrency: int) -> None:
             if no.refusal.status == NOT_FOUND:  # removed meanwhile
                 return
             raise
-        found = await _check(sites, credential, elsewhere=command.elsewhere)
+        found = await _check(sites, credential, command)
         log.info("session is %s", found.outcome, extra={"reason": found.detail})
         await bus.emit(found)
 
 
 async def _check(
-    sites: Sites, credential: Credential, *, elsewhere: bool
+    sites: Sites, credential: Credential, command: CheckSession
 ) -> SessionChecked:
     """Ask whether the login is valid, then what it may spend: two calls, no more.
 
-    Outside China the first would be the second (protocol 3.4), so it is left out.
-    With `elsewhere`, one more call to each other host while none knows the account.
+    Outside China the first would be the second (protocol 3.4), so it is left out, as
+    it is of a cheap check. With `elsewhere`, one more call to each other host while
+    none knows the account.
     """
     live = purse = trouble = None
     end = asyncio.get_running_loop().time() + CHECK_SECONDS
     try:
         async with asyncio.timeout_at(end), sites.at(credential) as site:
-            if site.account.region == "cn":
+            if site.account.region == "cn" and not command.cheap:
                 live = await site.live()
             if live is None or live.alive:
                 purse = await site.credits()
     except TROUBLE as error:
         trouble = error
-    seek = elsewhere and domain.foreign(live, trouble)
+    seek = command.elsewhere and domain.foreign(live, trouble)
     home = await _home(sites, credential, end) if seek else ()
     return domain.checked(credential, time.time_ns(), live, purse, trouble, home=home)
 

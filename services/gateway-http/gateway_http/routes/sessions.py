@@ -1,10 +1,12 @@
 """`/api/v1/sessions`: the accounts of the pool. Secrets come in and never go out."""
 
-from typing import Annotated, Self
+import uuid
+from hashlib import sha256
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from fastapi import APIRouter, Header, Path, Response
 
+from contracts.pool import DrainSession, ReplaceCredential
 from contracts.requests import (
     AddSession,
     EnableSession,
@@ -13,83 +15,48 @@ from contracts.requests import (
     RemoveSession,
     RequestRefusedError,
     Session,
+    SessionReply,
     TestSession,
 )
 from contracts.sessions import CheckOutcome, SessionChanged
 from gateway_http.checks import Checks, checks
 from gateway_http.parts import Parts, problems
 from gateway_http.problems import Problem
-from gateway_http.views import SessionView, outcome_words, session_view
+from gateway_http.session_forms import (
+    ChangedSession,
+    Changes,
+    CheckedSession,
+    Done,
+    NewSession,
+    OneSession,
+    Replacement,
+    SessionList,
+)
+from gateway_http.views import outcome_words, session_view
 
 NOT_CHECKED = "not checked yet: the check goes on, look again in a moment"
-Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+STAYS = "; the present credential stays in place"
 SessionId = Annotated[str, Path(min_length=1, max_length=64)]
-
-
-class NewSession(BaseModel):
-    """An account to add: `[proxy@][us-|hk-|jp-|sg-]<sessionid>`."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    session_id: Secret | None = Field(
-        None, examples=["0123456789abcdef0123456789abcdef"]
-    )
-    credential: Secret | None = Field(None, description="The same as session_id.")
-    label: str = Field("", max_length=100)
-    max_active: int = Field(2, ge=1, le=100, description="Tasks at one time.")
-
-    @model_validator(mode="after")
-    def _one_secret(self) -> Self:
-        if (self.session_id is None) == (self.credential is None):
-            raise ValueError("give session_id or credential, one of them")
-        return self
-
-    @property
-    def secret(self) -> SecretStr:
-        """The credential, whichever name it came under."""
-        return self.session_id or self.credential or SecretStr("")
-
-
-class Switch(BaseModel):
-    """Whether a session takes tasks."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    enabled: bool
-
-
-class SessionList(BaseModel):
-    """Every session, the oldest first."""
-
-    sessions: list[SessionView]
-
-
-class CheckedSession(BaseModel):
-    """A session and what its check found."""
-
-    ok: bool
-    message: str
-    outcome: CheckOutcome | None
-    session: SessionView
-
-
-class SwitchedSession(BaseModel):
-    """A session that was enabled or disabled."""
-
-    ok: bool = True
-    enabled: bool
-    session: SessionView
-
-
-class Done(BaseModel):
-    """It is done."""
-
-    ok: bool = True
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        description="The same again is the same wish, and no second one.",
+    ),
+]
 
 
 def router(parts: Parts) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
+    _register_reads(routes, parts)
+    _register_credentials(routes, parts)
+    _register_use(routes, parts)
+    return routes
+
+
+def _register_reads(routes: APIRouter, parts: Parts) -> None:
     bus = parts.bus
 
     @routes.get("", responses=problems(503))
@@ -98,8 +65,20 @@ def router(parts: Parts) -> APIRouter:
         found = await bus.ask(ListSessions())
         return SessionList(sessions=[session_view(each) for each in found.sessions])
 
+    @routes.get("/{session}", responses=problems(404, 503))
+    async def read(session: SessionId) -> OneSession:
+        """Show one account."""
+        found = await bus.ask(ReadSession(id=session))
+        return OneSession(session=session_view(found.session))
+
+
+def _register_credentials(routes: APIRouter, parts: Parts) -> None:
+    bus = parts.bus
+
     @routes.post("", status_code=201, responses=problems(409, 422, 503))
-    async def add(body: NewSession, response: Response) -> CheckedSession:
+    async def add(
+        body: NewSession, response: Response, idempotency_key: IdempotencyKey = None
+    ) -> CheckedSession:
         """Add an account and check it. 202: it is added, the check still runs."""
         async with checks(bus) as found:
             added = await bus.ask(
@@ -107,23 +86,58 @@ def router(parts: Parts) -> APIRouter:
                     credential=body.secret,
                     label=body.label,
                     max_active=body.max_active,
+                    request=_request_id(idempotency_key),
                 )
             )
-            return await _outcome(parts, added.session, found, response)
+            return await _outcome(parts, added, found, response)
+
+    @routes.put("/{session}/credential", responses=problems(404, 409, 422, 503))
+    async def replace(
+        session: SessionId,
+        body: Replacement,
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
+    ) -> CheckedSession:
+        """Give an account a new credential; its tasks go on with it.
+
+        It is tested first: 422, or 409 for one of another account, leaves the present
+        one in place. 202: the test still runs, and the present one is used meanwhile.
+        """
+        async with checks(bus) as found:
+            asked = await bus.ask(
+                ReplaceCredential(
+                    id=session,
+                    credential=body.secret,
+                    force=body.force,
+                    request=_request_id(idempotency_key),
+                )
+            )
+            return await _outcome(parts, asked, found, response)
 
     @routes.post("/{session}/test", responses=problems(404, 503))
     async def test(session: SessionId, response: Response) -> CheckedSession:
         """Check an account now. 202: the check still runs."""
         async with checks(bus) as found:
             asked = await bus.ask(TestSession(id=session))
-            return await _outcome(parts, asked.session, found, response)
+            return await _outcome(parts, asked, found, response)
+
+
+def _register_use(routes: APIRouter, parts: Parts) -> None:
+    bus = parts.bus
 
     @routes.patch("/{session}", responses=problems(404, 409, 422, 503))
-    async def switch(session: SessionId, body: Switch) -> SwitchedSession:
-        """Let an account take tasks, or no longer."""
-        reply = await bus.ask(EnableSession(id=session, enabled=body.enabled))
-        view = session_view(reply.session)
-        return SwitchedSession(enabled=view.enabled, session=view)
+    async def change(session: SessionId, body: Changes) -> ChangedSession:
+        """Change how an account is used; `enabled`: whether it takes tasks at all."""
+        if wish := body.of(session):
+            await bus.ask(wish)
+        if body.enabled is not None:
+            await bus.ask(EnableSession(id=session, enabled=body.enabled))
+        return _changed(await bus.ask(ReadSession(id=session)))
+
+    @routes.post("/{session}/drain", responses=problems(404, 409, 503))
+    async def drain(session: SessionId) -> ChangedSession:
+        """Give an account no more tasks, and remove it when those on it have ended."""
+        return _changed(await bus.ask(DrainSession(id=session)))
 
     @routes.delete("/{session}", responses=problems(404, 409, 503))
     async def remove(session: SessionId) -> Done:
@@ -131,19 +145,30 @@ def router(parts: Parts) -> APIRouter:
         await bus.ask(RemoveSession(id=session))
         return Done()
 
-    return routes
+
+def _request_id(key: str | None) -> str:
+    """Name this wish: the scheduler may be asked for it twice, after a time-out."""
+    return sha256(key.encode()).hexdigest() if key else uuid.uuid4().hex
+
+
+def _changed(reply: SessionReply) -> ChangedSession:
+    view = session_view(reply.session)
+    return ChangedSession(enabled=view.enabled, session=view)
 
 
 async def _outcome(
-    parts: Parts, session: Session, found: Checks, response: Response
+    parts: Parts, asked: SessionReply, found: Checks, response: Response
 ) -> CheckedSession:
     """Wait for the check and tell what it found."""
-    checked = await found.of(session.id, parts.patience.check)
+    session = asked.session
+    checked = await found.of(session.id, asked.credential, parts.patience.check)
     if checked is None:
         response.status_code = 202
         return _told(session, None, NOT_CHECKED)
     if checked.duplicate_of:
         raise _duplicate(checked)
+    if checked.rejected:
+        raise _rejected(checked)
     afterwards = await _afterwards(parts, session, checked)
     return _told(afterwards, checked.outcome, outcome_words(checked))
 
@@ -155,6 +180,13 @@ def _duplicate(checked: SessionChanged) -> Problem:
         f"this account is in the pool already, as session {checked.duplicate_of}",
         session=checked.duplicate_of,
     )
+
+
+def _rejected(checked: SessionChanged) -> Problem:
+    detail = f"{checked.rejected}{STAYS}"
+    if checked.outcome == "active":
+        return Problem(409, "other_account", detail)
+    return Problem(422, "credential_refused", detail)
 
 
 async def _afterwards(

@@ -1,0 +1,118 @@
+"""What `/api/v1/sessions` takes and gives. Secrets come in and never go out."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from contracts.pool import SetSession
+from contracts.sessions import CheckOutcome
+from gateway_http.views import SessionView
+
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+
+
+class NewCredential(BaseModel):
+    """A credential: `[proxy@][us-|hk-|jp-|sg-]<sessionid>`."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    session_id: Secret | None = Field(
+        None, examples=["0123456789abcdef0123456789abcdef"]
+    )
+    credential: Secret | None = Field(None, description="The same as session_id.")
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        if (self.session_id is None) == (self.credential is None):
+            raise ValueError("give session_id or credential, one of them")
+        return self
+
+    @property
+    def secret(self) -> SecretStr:
+        """The credential, whichever name it came under."""
+        return self.session_id or self.credential or SecretStr("")
+
+
+class NewSession(NewCredential):
+    """An account to add."""
+
+    label: str = Field("", max_length=100)
+    max_active: int = Field(2, ge=1, le=100, description="Tasks at one time.")
+
+
+class Replacement(NewCredential):
+    """Another credential of an account that is there."""
+
+    force: bool = Field(
+        default=False, description="Take it also when it belongs to another account."
+    )
+
+
+class Changes(BaseModel):
+    """How an account is used; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    enabled: bool | None = Field(None, description="Whether it takes tasks.")
+    label: str | None = Field(None, min_length=1, max_length=100)
+    max_active: int | None = Field(None, ge=1, le=100, description="Tasks at one time.")
+    daily_cap: int | None = Field(
+        None, ge=0, description="Most jobs a day, in the site's zone; 0, null: no cap."
+    )
+    weight: int | None = Field(
+        None, ge=1, le=1000, description="Its share, with SESSION_POLICY=weighted."
+    )
+    models: list[str] | None = Field(
+        None, max_length=100, description="The only models; empty, null: every one."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("nothing to change")
+        return self
+
+    def of(self, session: str) -> SetSession | None:
+        """Return what the scheduler is asked, beside `enabled`."""
+        removed: dict[str, Any] = {"daily_cap": 0, "models": ()}  # what null means
+        given = {
+            name: removed.get(name) if value is None else value
+            for name, value in self.model_dump(exclude_unset=True).items()
+            if name != "enabled"
+        }
+        return SetSession(id=session, **given) if given else None
+
+
+class SessionList(BaseModel):
+    """Every session, the oldest first."""
+
+    sessions: list[SessionView]
+
+
+class OneSession(BaseModel):
+    """One session."""
+
+    session: SessionView
+
+
+class CheckedSession(BaseModel):
+    """A session and what its check found."""
+
+    ok: bool
+    message: str
+    outcome: CheckOutcome | None
+    session: SessionView
+
+
+class ChangedSession(BaseModel):
+    """A session that was changed."""
+
+    ok: bool = True
+    enabled: bool
+    session: SessionView
+
+
+class Done(BaseModel):
+    """It is done."""
+
+    ok: bool = True
