@@ -363,6 +363,31 @@ async def test_a_stopping_service_hands_its_commands_back_at_once(js, make_bus, 
         await taken.wait()
 
 
+async def test_what_may_begin_again_is_not_waited_for_by_a_stop(js, make_bus, probe):
+    first, second = make_bus("poller", stop_seconds=30), make_bus("poller")
+    begun = asyncio.Event()
+
+    @first.consume(probe, concurrency=4, restartable=True)
+    async def hang(command):
+        begun.set()
+        await asyncio.Event().wait()
+
+    await first.start()
+    await first.send(probe(name="a"), "one")
+    await begun.wait()
+    async with asyncio.timeout(5):
+        await first.stop()
+    taken = asyncio.Event()
+
+    @second.consume(probe, concurrency=1)
+    async def take(command):
+        taken.set()
+
+    await second.start()
+    async with asyncio.timeout(5):  # ack_wait is 30 s
+        await taken.wait()
+
+
 async def test_a_stopping_service_lets_a_handler_finish(js, make_bus, until, probe):
     bus = make_bus("poller")
     begun, go = asyncio.Event(), asyncio.Event()

@@ -80,6 +80,7 @@ class Bus:
     ) -> None:
         self.service = service
         self.durables: list[str] = []
+        self._takers: list[Callable[[], None]] = []
         marks = Marks(lambda: self.client)
         self._delivery = Delivery(self._bury, scope, pause, heartbeat_seconds, marks)
         self._watch = Watch(fatal, watch_seconds, gone_seconds)
@@ -95,9 +96,13 @@ class Bus:
     # what a service takes
 
     def consume(
-        self, command: type[C], *, concurrency: int
+        self, command: type[C], *, concurrency: int, restartable: bool = False
     ) -> Callable[[Callable[[C], Awaitable[None]]], Callable[[C], Awaitable[None]]]:
-        """Take commands of one class, so many at a time."""
+        """Take commands of one class, so many at a time.
+
+        A `restartable` handler may be cut off anywhere at no cost: a stop hands its
+        command to another at once, instead of waiting for its end.
+        """
         taken = Taken(
             command,
             self.service,
@@ -111,9 +116,13 @@ class Bus:
             async def take(message: NatsMessage) -> None:
                 await handler(read(command, message.body))
 
-            self._subscribe("CMD", command.durable(), command.pattern(), concurrency)(
-                take
-            )
+            self._subscribe(
+                "CMD",
+                command.durable(),
+                command.pattern(),
+                concurrency,
+                restartable=restartable,
+            )(take)
             self._delivery.taken[command.durable()] = taken
             return handler
 
@@ -163,7 +172,13 @@ class Bus:
         return register
 
     def _subscribe(
-        self, stream: str, durable: str, subject: str, concurrency: int
+        self,
+        stream: str,
+        durable: str,
+        subject: str,
+        concurrency: int,
+        *,
+        restartable: bool = False,
     ) -> Any:
         self.durables.append(durable)
         subscriber = self.broker.subscriber(
@@ -177,7 +192,9 @@ class Bus:
             ack_policy=AckPolicy.MANUAL,
             no_reply=True,
         )
-        pull_when_free(subscriber, concurrency)
+        self._takers.append(
+            pull_when_free(subscriber, concurrency, restartable=restartable)
+        )
         return subscriber
 
     # what a service says
@@ -296,6 +313,11 @@ class Bus:
         return connection is not None and connection.is_connected
 
     @property
+    def alive(self) -> bool:
+        """Whether messages come and go, or NATS is away no longer than it may be."""
+        return self._watch.alive
+
+    @property
     def jetstream(self) -> JetStreamContext:
         """JetStream itself, for streams no policy is about."""
         return self.client.jetstream(timeout=PUBLISH_SECONDS)
@@ -318,8 +340,13 @@ class Bus:
         )
 
     async def stop(self) -> None:
-        """Stop taking, let handlers finish within their limit, disconnect."""
+        """Stop taking, let handlers finish within their limit, disconnect.
+
+        Those that may begin again at no cost are not waited for.
+        """
         await self._watch.stop()
+        for stop_taking in self._takers:
+            stop_taking()
         await self.broker.shut()
 
 

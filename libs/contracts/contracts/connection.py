@@ -52,6 +52,7 @@ class Connection(NatsBroker):
             reconnect_time_wait=0.5,  # type: ignore[arg-type]  # it is only slept
             # A finite number drops the server and closes the connection.
             max_reconnect_attempts=-1,
+            drain_timeout=1,  # a stop waits for handlers before, not for this
             ping_interval=5,
             max_outstanding_pings=2,
             inbox_prefix=inbox_of(service),
@@ -118,9 +119,20 @@ class Watch:
         self._every = every_seconds
         self._gone = gone_seconds
         self._task: asyncio.Task[None] | None = None
+        self._last_good = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """Whether it looks, and what it saw was good, lately enough to wait."""
+        looks = self._task is not None and not self._task.done()
+        return looks and self._silent_seconds() <= self._gone
+
+    def _silent_seconds(self) -> float:
+        return asyncio.get_running_loop().time() - self._last_good
 
     def start(self, client: Client, consumers: Sequence[tuple[str, str]]) -> None:
         """Look at the connection and at these (stream, consumer) pairs."""
+        self._last_good = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._watch(client, consumers))
 
     async def stop(self) -> None:
@@ -131,17 +143,15 @@ class Watch:
     async def _watch(
         self, client: Client, consumers: Sequence[tuple[str, str]]
     ) -> None:
-        clock = asyncio.get_running_loop().time
-        last_good = clock()
         while True:
             await asyncio.sleep(self._every)
             try:
                 await _look(client, consumers)
-                last_good = clock()
+                self._last_good = asyncio.get_running_loop().time()
             except NotFoundError as error:
                 self._fatal(f"a consumer of {consumers} was deleted: {error}")
             except Exception as error:  # noqa: BLE001 - counted, then fatal
-                if clock() - last_good > self._gone:
+                if self._silent_seconds() > self._gone:
                     self._fatal(f"NATS is gone for good: {error!r}")
 
 

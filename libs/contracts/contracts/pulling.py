@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from nats.aio.msg import Msg
@@ -12,17 +13,22 @@ PAUSE_SECONDS = 1.0
 log = logging.getLogger("bus")
 
 
-def pull_when_free(subscriber: Any, concurrency: int) -> None:
+def pull_when_free(
+    subscriber: Any, concurrency: int, *, restartable: bool
+) -> Callable[[], None]:
     """Let a FastStream pull subscriber take messages in this way instead of its own.
+
+    Returns what makes it take no more; restartable work is then cancelled, once
+    nothing is asked for: what it hands back would else come to us again.
 
     Its own fetches one more than it can work on, which grows old in memory until the
     server gives it to another as well, and it spins without a pause when the
     connection is closed or the consumer is deleted.
     """
+    free = asyncio.Semaphore(concurrency)
+    tasks: set[asyncio.Task[None]] = set()
 
     async def pull(cb: Any) -> None:
-        free = asyncio.Semaphore(concurrency)
-
         async def work(message: Msg) -> None:
             try:
                 await cb(message)
@@ -30,14 +36,22 @@ def pull_when_free(subscriber: Any, concurrency: int) -> None:
                 free.release()
 
         async with asyncio.TaskGroup() as working:
-            while subscriber.running:
-                await free.acquire()
+            while await free.acquire() and subscriber.running:
                 if message := await _next(subscriber):
-                    working.create_task(work(message))
+                    task = working.create_task(work(message))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
                 else:
                     free.release()
+            for task in tasks if restartable else ():
+                task.cancel()
+
+    def stop() -> None:
+        subscriber.running = False
+        free.release()  # wakes what waits for a free handler
 
     subscriber._consume_pull = pull  # noqa: SLF001 - the one hook there is
+    return stop
 
 
 async def _next(subscriber: Any) -> Msg | None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from contracts.ending import end
-from runtime.service import fatal
+from runtime.exits import fatal
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -21,9 +20,11 @@ from contracts.bus import Bus, NotProvisionedError
 from contracts.ending import end
 from runtime import logs
 from runtime.data import DataFolder
+from runtime.exits import end_within, fatal
 from runtime.heartbeat import Heartbeat, State
 from runtime.settings import Settings, SettingsError, load, unknown_names
 from runtime.shipping import LogShipping
+from runtime.watchdog import watched
 
 STOP_SECONDS = 10.0
 S = TypeVar("S", bound=Settings)
@@ -72,22 +73,16 @@ class App:
             await self._open.aclose()
 
 
-def fatal(reason: str) -> None:
-    """End the process at once: its supervisor starts a new one, nothing is lost.
-
-    Not an exception: the loop may be starved by what went wrong.
-    """
-    log.critical("giving up: %s", reason)
-    sys.stdout.flush()
-    os._exit(1)
-
-
 def main(
     settings: type[S],
     create_app: Callable[[S], App],
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    stop_seconds: float = STOP_SECONDS,
 ) -> None:
-    """Run a service until SIGTERM or Ctrl-C. Exit status 2: a setting is wrong."""
+    """Run a service until SIGTERM or Ctrl-C.
+
+    Exit status 2: a setting is wrong; 1: it was given up, or its stop hung.
+    """
     if unknown := unknown_names():
         raise SystemExit(_usage(f"{', '.join(unknown)}: there is no such setting"))
     try:
@@ -97,7 +92,7 @@ def main(
     logs.configure(read.log_level, read.log_format)
     try:
         with _folder(read), asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(_serve(create_app(read)))
+            runner.run(_serve(create_app(read), stop_seconds))
     except (SettingsError, NotProvisionedError) as error:
         raise SystemExit(_usage(str(error))) from None
     except Error as error:
@@ -118,11 +113,17 @@ def _usage(text: str) -> int:
     return 2
 
 
-async def _serve(app: App) -> None:
+async def _serve(app: App, stop_seconds: float) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def want_stop() -> None:
+        if not stop.is_set():
+            stop.set()
+            end_within(stop_seconds)
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
+        loop.add_signal_handler(name, want_stop)
     starting = asyncio.create_task(app.start())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,10 +131,10 @@ async def _serve(app: App) -> None:
         await end(starting)  # NATS may be away: a start waits for it
     else:
         await starting
-        await stopped
+        async with watched(lambda: app.bus.alive):
+            await stopped
     await end(stopped)
-    async with asyncio.timeout(STOP_SECONDS):
-        await app.stop()
+    await app.stop()
 
 
 __all__ = ["App", "BaseSettings", "fatal", "main"]

@@ -50,7 +50,7 @@ def register(bus: Bus, store: Store, source: Source, *, concurrency: int) -> Non
     """Take the results of finished jobs. What is stored already is not fetched."""
     troubles: Counter[str] = Counter()
 
-    @bus.consume(StoreResults, concurrency=concurrency)
+    @bus.consume(StoreResults, concurrency=concurrency, restartable=True)
     async def store_results(command: StoreResults) -> None:
         troubles[command.key] += 1
         patient = troubles[command.key] <= PATIENCE

@@ -39,6 +39,7 @@ class System:
         self._simulate = simulate
         self._open = AsyncExitStack()
         self._gateway: App | None = None
+        self._apps: list[App] = []
         self.url = ""
         self.upstream = settings.jimeng_upstream
         self.started_in_seconds = 0.0
@@ -93,6 +94,7 @@ class System:
         scheduler = made("scheduler")
         workers = [made(name) for name in WORKERS]
         gateway = cast("Gateway", made("gateway-http"))
+        self._apps = [scheduler, *workers, gateway]
         await _start(opening, scheduler)
         async with asyncio.TaskGroup() as group:
             for worker in workers:
@@ -102,6 +104,11 @@ class System:
         self.url = f"http://{self._settings.host}:{gateway.port}"
         if self._simulate:
             await _add_demo_session(scheduler)
+
+    @property
+    def alive(self) -> bool:
+        """Whether every service is."""
+        return all(app.bus.alive for app in self._apps)
 
     async def why_no_browser(self) -> str | None:
         """Return why no signer has a browser; None when one has."""

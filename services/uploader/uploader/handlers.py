@@ -35,7 +35,7 @@ def register(
     """
     troubled: dict[str, float] = {}
 
-    @bus.consume(UploadReferences, concurrency=concurrency)
+    @bus.consume(UploadReferences, concurrency=concurrency, restartable=True)
     async def upload(command: UploadReferences) -> None:
         try:
             event = await _upload(bus, references, site, command)

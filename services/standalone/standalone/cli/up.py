@@ -1,7 +1,6 @@
 """`jimeng up`: the whole gateway in one process, until Ctrl-C."""
 
 import asyncio
-import os
 import signal
 import sys
 from pathlib import Path
@@ -71,6 +70,7 @@ def serve(
 
 
 async def _serve(settings: Any, simulate: bool, log_file: bool, once_up: Any) -> int:  # noqa: FBT001
+    from runtime.watchdog import watched
     from standalone.system import System
 
     stop = _Stop()
@@ -83,8 +83,9 @@ async def _serve(settings: Any, simulate: bool, log_file: bool, once_up: Any) ->
             if log_file:
                 _log_to_file(settings)
             _say_ready(system, settings, simulate=simulate)
-            if once_up is None or await stop.unless(once_up(system)):
-                await stop.wanted.wait()
+            async with watched(lambda: system.alive):
+                if once_up is None or await stop.unless(once_up(system)):
+                    await stop.wanted.wait()
     except asyncio.CancelledError:
         if not stop.wanted.is_set():
             raise
@@ -95,6 +96,9 @@ class _Stop:
     """What Ctrl-C and SIGTERM do: a start is cut off, a running system is left."""
 
     def __init__(self) -> None:
+        from runtime.exits import end_within
+
+        self._end_within = end_within
         self.wanted = asyncio.Event()
         self.starting = True
         self._main = asyncio.current_task()
@@ -107,8 +111,7 @@ class _Stop:
         self.wanted.set()
         if self.starting and self._main:
             self._main.cancel()
-        # Whatever hangs: nothing is lost by ending, children end with us.
-        asyncio.get_running_loop().call_later(STOP_SECONDS, os._exit, 1)
+        self._end_within(STOP_SECONDS)
 
     async def unless(self, work: Any) -> bool:
         """Return what work returns, or False as soon as a stop is wanted."""
