@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import os
 import signal
 from contextlib import contextmanager
@@ -136,6 +137,66 @@ async def test_files_come_as_json_and_as_a_form(gateway, scheduler, until):
     assert gateway.files() == sorted(
         f.key for c in scheduler.created for f in c.job.files
     )
+
+
+LINKS = [
+    # as given, its name, the kind it is taken for
+    ({"url": "https://files.example/a/fox.png?sig=SECRET"}, "fox.png", "image"),
+    ({"url": "https://files.example/%E7%8B%90.MP4"}, "狐.MP4", "video"),
+    ("http://8.8.8.8/rain.wav#t=1", "rain.wav", "audio"),
+    ({"url": "https://files.example/", "filename": "../b.mov"}, "b.mov", "video"),
+    ({"url": "https://files.example/", "mime_type": "video/mp4"}, "file-5", "video"),
+    ({"url": "https://files.example/get.php?f=a.mp4"}, "get.php", "image"),
+]
+
+
+async def test_urls_keep_their_place_and_are_shown_without_their_query(
+    gateway, scheduler, until
+):
+    given = [link for link, _, _ in LINKS]
+    picture = {"data": base64.b64encode(PNG).decode()}
+    answer = await create(
+        gateway, prompt="@1 @图7 @image_file_3", files=[*given, picture]
+    )
+
+    shown = answer["task"]["files"]
+    told = [(f["name"], f["kind"]) for f in shown[:-1]]
+    assert told == [(name, kind) for _, name, kind in LINKS]
+    assert shown[0]["url"] == "https://files.example/a/fox.png?…"
+    assert (shown[0]["mime"], shown[0]["size"], shown[0]["sha256"]) == (None,) * 3
+    assert (shown[-1]["url"], shown[-1]["size"]) == (None, len(PNG))
+    assert "SECRET" not in json.dumps(answer)
+    await until(lambda: scheduler.created)
+    job = scheduler.created[0].job
+    assert job.files[0].url == "https://files.example/a/fox.png?sig=SECRET"
+    assert "SECRET" not in repr(job)
+    keys = [file.key for file in job.files]
+    assert keys == [f"{answer['task_id']}/reference-{n}" for n in range(1, 8)]
+    assert gateway.files() == keys[-1:]
+
+
+async def test_urls_come_in_a_form_too_and_by_their_older_names(
+    gateway, scheduler, until
+):
+    url = "https://files.example/b.png"
+    form = await gateway.http.post(
+        "/api/v1/tasks",
+        data={"prompt": "@1 @2 @3"},
+        files=[
+            ("files", (None, url)),
+            ("files", ("a.png", PNG)),
+            ("files", (None, url)),
+        ],
+    )
+    older = await create(gateway, prompt="@2", filePaths=[url, url])
+    oldest = await create(gateway, prompt="@1", file_paths=[url])
+
+    assert form.status_code == 201, form.text
+    names = [
+        [file["name"] for file in task["task"]["files"]]
+        for task in (form.json(), older, oldest)
+    ]
+    assert names == [["b.png", "a.png", "b.png"], ["b.png", "b.png"], ["b.png"]]
 
 
 async def test_a_create_that_still_waits_is_shown_as_queued(

@@ -20,7 +20,7 @@ from contracts.tasks import FileRef
 from gateway_http import multipart, wish
 from gateway_http.inline import EncodingError, decoded, lift
 from gateway_http.problems import Problem, from_validation, invalid_field
-from gateway_http.references import look_at
+from gateway_http.references import linked, look_at, name_in
 from gateway_http.wish import Wish
 from jimeng import MODELS
 
@@ -53,10 +53,7 @@ class Shelf:
 
     async def put(self, name: str, chunks: AsyncIterator[bytes]) -> None:
         """Store one more file. Raises Problem naming it."""
-        place = len(self.files)
-        if place >= MOST_FILES:
-            raise invalid_field("files", f"more than {MOST_FILES} files")
-        key = f"{self.task}/reference-{place + 1}"
+        place, key = self._next()
         try:
             written = await self.store.put(key, chunks, limit=LARGEST_FILE)
         except blobs.TooLargeError:
@@ -66,6 +63,18 @@ class Shelf:
             raise Problem(507, "storage_full", str(error)) from None
         named = name or f"file-{place + 1}"
         self.files.append(await look_at(self.store, key, named, written, place))
+
+    def link(self, name: str, url: str, mime: str = "") -> None:
+        """Keep the place of a file that the uploader fetches. Raises Problem."""
+        place, key = self._next()
+        named = name or _name(name_in(url)) or f"file-{place + 1}"
+        self.files.append(linked(key, named, url, mime))
+
+    def _next(self) -> tuple[int, str]:
+        place = len(self.files)
+        if place >= MOST_FILES:
+            raise invalid_field("files", f"more than {MOST_FILES} files")
+        return place, f"{self.task}/reference-{place + 1}"
 
 
 @asynccontextmanager
@@ -100,6 +109,9 @@ async def _json(request: Request, lent: Shelf) -> Received:
     lifted = await lift(memoryview(body)[: body.tell()])
     found = _checked(lambda: wish.from_json(bytes(lifted.rest)))
     for place, file in enumerate(found.files):
+        if file.data is None:
+            lent.link(_name(file.filename), file.url or "", file.mime_type or "")
+            continue
         try:
             data = decoded(lifted.pieces(file.data))
             await lent.put(_name(file.filename), data)
@@ -123,7 +135,8 @@ async def _form(request: Request, lent: Shelf) -> Received:
 async def _part(part: multipart.Part, fields: dict[str, str], lent: Shelf) -> None:
     if part.name == "files":
         if part.filename is None:
-            raise invalid_field("files", "must be files; " + wish.NO_URLS)
+            await _link(part, lent)
+            return
         await lent.put(_name(part.filename), part.chunks)
         return
     if part.filename is not None:
@@ -133,6 +146,15 @@ async def _part(part: multipart.Part, fields: dict[str, str], lent: Shelf) -> No
     if part.name in fields:
         raise invalid_field(part.name, "is given twice")
     fields[part.name] = await _text(part)
+
+
+async def _link(part: multipart.Part, lent: Shelf) -> None:
+    url = await _text(part)
+    try:
+        lent.link("", wish.link(url))
+    except ValueError as error:
+        text = f"must be a file or a URL: {error}"
+        raise invalid_field(f"files.{len(lent.files)}", text) from None
 
 
 async def _text(part: multipart.Part) -> str:

@@ -1,11 +1,14 @@
 """What the reference files are, and the job they make together with the wish."""
 
+from urllib.parse import unquote, urlsplit
+
 import blobs
 import media
 from contracts.tasks import FileRef, Job
 from gateway_http.problems import invalid_field
 from gateway_http.wish import Wish
 from jimeng import DEFAULT_MODEL, InvalidJob, check_lengths, fit
+from media import Kind
 
 
 async def look_at(
@@ -32,6 +35,36 @@ async def look_at(
         height=probed.height,
         duration_ms=probed.duration_ms,
     )
+
+
+def linked(key: str, name: str, url: str, mime: str) -> FileRef:
+    """Name a file that is still to be fetched, and guess its kind.
+
+    The guess serves to refuse at once what cannot be meant; the bytes decide later.
+    """
+    told = mime.partition("/")[0].strip().lower()
+    guesses = (_KINDS.get(told), _kind_of(name), _kind_of(name_in(url)))
+    kind = next(filter(None, guesses), "image")
+    return FileRef(key=key, name=name, kind=kind, mime="", size=0, sha256="", url=url)
+
+
+def name_in(url: str) -> str:
+    """Return what a URL calls its file; empty: nothing."""
+    return unquote(urlsplit(url).path.rpartition("/")[2])
+
+
+def _kind_of(name: str) -> Kind | None:
+    return _KINDS.get(name.rpartition(".")[2].lower())
+
+
+_KINDS: dict[str, Kind] = {
+    "image": "image",
+    "video": "video",
+    "audio": "audio",
+    **dict.fromkeys(("png", "jpg", "jpeg", "webp", "gif", "bmp", "tiff"), "image"),
+    **dict.fromkeys(("mp4", "mov", "m4v"), "video"),
+    **dict.fromkeys(("mp3", "wav"), "audio"),
+}
 
 
 def job_of(wish: Wish, files: list[FileRef]) -> tuple[Job, bool]:

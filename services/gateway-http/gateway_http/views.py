@@ -9,7 +9,8 @@ from contracts import requests
 from contracts.errors import ErrorCode, ErrorKind
 from contracts.requests import AttemptView
 from contracts.sessions import CheckOutcome, SessionChanged, SessionState
-from contracts.tasks import Kind, Stage, Status
+from contracts.tasks import FileRef, Kind, Stage, Status
+from fetch import masked
 from jimeng import InvalidJob, find_model
 
 MINUTE = 60
@@ -33,16 +34,17 @@ Moment = Annotated[
 
 
 class FileView(BaseModel):
-    """A reference file as it was taken in."""
+    """A reference file as it was taken in; of a URL only what its name tells."""
 
     name: str
     kind: Literal["image", "video", "audio"]
-    mime: str
-    size: int
-    sha256: str
+    mime: str | None
+    size: int | None
+    sha256: str | None
     width: int | None
     height: int | None
     duration_ms: int | None
+    url: str | None = Field(description="Where it is fetched from, without its query.")
 
 
 class ResultView(BaseModel):
@@ -127,7 +129,7 @@ def task_view(task: requests.Task, base: str) -> TaskView:
         history_record_id=task.upstream_id,
         queue_eta=duration_text(task.queue_eta_seconds),
         video_url=results[0].url if results else None,
-        files=[FileView(**f.model_dump(exclude={"key"})) for f in task.job.files],
+        files=[_file(each) for each in task.job.files],
         results=results,
         attempts=[_attempt(each) for each in task.attempts],
         **task.job.model_dump(exclude={"files"}),
@@ -162,6 +164,13 @@ def _result(task: requests.Task, place: int, base: str) -> ResultView:
     result = task.results[place]
     url = base + video_path(task.id, place)
     return ResultView(url=url, **result.model_dump(exclude={"key"}))
+
+
+def _file(file: FileRef) -> FileView:
+    if not file.url:
+        return FileView(**file.model_dump(exclude={"key", "url"}), url=None)
+    known = file.model_dump(include={"name", "kind", "width", "height", "duration_ms"})
+    return FileView(**known, mime=None, size=None, sha256=None, url=masked(file.url))
 
 
 def _attempt(attempt: AttemptView) -> AttemptEntry:

@@ -1,6 +1,6 @@
 """What a client may ask for, checked field by field before anything is kept."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -11,12 +11,14 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     field_validator,
+    model_validator,
 )
+
+import fetch
 
 MAX_PROMPT = 15_000
 MAX_METADATA = 16
 LONGEST_METADATA = 64 * 1024  # as a text: 16 times 64 and 512 characters, with room
-NO_URLS = "URLs are not taken yet: send the file itself, or a data: URI, in `files`"
 _URL_SCHEMES = ("http:", "https:", "ftp:", "file:", "blob:", "//")
 
 
@@ -60,23 +62,51 @@ Key = Annotated[Text, StringConstraints(min_length=1, max_length=64)]
 Note = Annotated[Text, StringConstraints(max_length=512)]
 
 
-class InlineFile(BaseModel):
-    """A reference file inside a JSON body."""
+def link(url: str) -> str:
+    """Check a URL's form, without asking anybody. Raises ValueError."""
+    try:
+        fetch.parse(url)
+    except fetch.ForbiddenURLError as error:
+        raise ValueError(str(error)) from None
+    return url
+
+
+Link = Annotated[str, AfterValidator(link)]
+
+
+class ReferenceFile(BaseModel):
+    """A reference file of a JSON body: its bytes, or the URL they are fetched from."""
 
     model_config = ConfigDict(extra="forbid")
 
-    data: str = Field(description="Base64, or a data: URI.", examples=["iVBORw0KGgo="])
+    data: str | None = Field(
+        None, description="Base64, or a data: URI.", examples=["iVBORw0KGgo="]
+    )
+    url: Link | None = Field(
+        None,
+        description="http or https, open to everybody, at a public address.",
+        examples=["https://files.example/fox.png"],
+    )
     filename: Text = Field("", max_length=4096, examples=["fox.png"])
     mime_type: str | None = Field(
-        None, description="Taken for information: the bytes decide.", max_length=255
+        None,
+        description="Says what a URL leads to, where its name does not: image/…, "
+        "video/… or audio/…. In the end the bytes decide.",
+        max_length=255,
     )
 
     @field_validator("data")
     @classmethod
-    def _no_link(cls, data: str) -> str:
-        if data[:8].lower().startswith(_URL_SCHEMES):
-            raise ValueError(NO_URLS)
+    def _no_link(cls, data: str | None) -> str | None:
+        if data and data[:8].lower().startswith(_URL_SCHEMES):
+            raise ValueError("a URL goes into `url`")
         return data
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.data is None) is (self.url is None):
+            raise ValueError("must have either `data` or `url`")
+        return self
 
 
 class Wish(BaseModel):
@@ -106,33 +136,27 @@ class Wish(BaseModel):
     metadata: Annotated[
         dict[Key, Note], BeforeValidator(_from_text), Field(max_length=MAX_METADATA)
     ] = Field({}, description="Your own notes, given back.", examples=[{"shot": "12"}])
-    files: list[InlineFile] = []
+    files: list[ReferenceFile] = []
 
     @field_validator("files", mode="before")
     @classmethod
-    def _say_that_urls_wait(cls, files: Any) -> Any:
-        found = files if isinstance(files, list) else []
-        if any(isinstance(each, str) or _has_url(each) for each in found):
-            raise ValueError(NO_URLS)
-        return files
-
-
-def _has_url(entry: Any) -> bool:
-    return isinstance(entry, dict) and bool({"url", "image_url"} & entry.keys())
+    def _links_alone(cls, files: Any) -> Any:
+        if not isinstance(files, list):
+            return files
+        return [{"url": each} if isinstance(each, str) else each for each in files]
 
 
 class _Body(Wish):
-    """A create's whole body: also the names that only get an explanation."""
+    """A create's whole body: also the names older clients have for URLs."""
 
-    file_paths: Any = None
-    filePaths: Any = None  # noqa: N815 - as older clients write it
+    file_paths: list[Link] = []
+    filePaths: list[Link] = []  # noqa: N815 - as older clients write it
 
-    @field_validator("file_paths", "filePaths")
-    @classmethod
-    def _no_links(cls, value: Any) -> Any:
-        if value:
-            raise ValueError(NO_URLS)
-        return value
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        links = self.filePaths or self.file_paths
+        self.files += [ReferenceFile(url=each) for each in links]
+        return self
 
 
 NAMES = frozenset(_Body.model_fields)

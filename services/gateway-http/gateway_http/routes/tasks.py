@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from contracts.message import now
 from contracts.requests import Cancelled, ListTasks, RequestRefusedError
 from contracts.tasks import CreateTask, Status
+from fetch import LONGEST_URL
 from gateway_http.accept import NotAcceptedError, accept
 from gateway_http.intake import Received, Shelf, receive, shelf
 from gateway_http.parts import Parts, TaskId, problems
@@ -20,6 +21,7 @@ from gateway_http.wish import Wish
 from gateway_http.workers import NO_BROWSER
 
 CONFLICT = 409
+EXAMPLE_URL = "https://files.example/fox.png"
 
 
 class Created(BaseModel):
@@ -55,22 +57,23 @@ def _body() -> dict[str, Any]:
     schema = Wish.model_json_schema(ref_template="#/components/schemas/{model}")
     schema.pop("$defs", None)
     fields = schema["properties"]
-    binary = {"type": "array", "items": {"type": "string", "format": "binary"}}
-    inline = {"data": "iVBORw0KGgo=", "filename": "fox.png", "mime_type": "image/png"}
     fields["files"] = {
         "type": "array",
-        "description": "Reference files, Base64 or data: URIs; at most 32 MiB a body.",
+        "description": "Reference files in order, Base64 or data: URIs, at most 32 MiB "
+        "a body; or URLs, which are fetched once the task is accepted.",
         "items": {
-            "type": "object",
-            "required": ["data"],
-            "properties": {name: {"type": "string"} for name in inline},
+            "anyOf": [_file("data", {"type": "string"}), _file("url", _URL), _URL]
         },
     }
+    binary = {"type": "string", "format": "binary"}
+    either = {"type": "array", "items": {"anyOf": [binary, _URL]}}
+    inline = {"data": "iVBORw0KGgo=", "filename": "fox.png", "mime_type": "image/png"}
     examples = {
         "text": {"value": {"prompt": "a fox in the snow"}},
         "image": {"value": {"prompt": "@1 runs", "duration": 5, "files": [inline]}},
+        "url": {"value": {"prompt": "@1 runs", "files": [{"url": EXAMPLE_URL}]}},
     }
-    form = {**schema, "properties": {**fields, "files": binary}}
+    form = {**schema, "properties": {**fields, "files": either}}
     return {
         "requestBody": {
             "required": True,
@@ -80,6 +83,15 @@ def _body() -> dict[str, Any]:
             },
         }
     }
+
+
+_URL: dict[str, Any] = {"type": "string", "format": "uri", "maxLength": LONGEST_URL}
+
+
+def _file(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    text = {"type": "string"}
+    fields = {name: value, "filename": text, "mime_type": text}
+    return {"type": "object", "required": [name], "properties": fields}
 
 
 def router(parts: Parts) -> APIRouter:
