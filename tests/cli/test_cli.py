@@ -51,15 +51,18 @@ async def test_video_makes_a_file_and_prints_its_name(
     scheduler.on_create = succeed
     picture = tmp_path / "fox.bmp"
     picture.write_bytes(bmp())
-    options = ["--image", str(picture), "--duration", "5", "--ratio", "16:9"]
+    url = "https://files.example/moon.png"
+    options = ["--image", str(picture), "--image", url, "--duration", "5"]
 
     ended = await jimeng("video", "@1 in the snow", *options, "-o", "out.mp4")
 
     assert (ended.status, ended.out) == (0, "out.mp4\n"), ended.err
     assert (tmp_path / "out.mp4").read_bytes() == FILM
     job = scheduler.created[0].job
-    assert (job.duration, job.ratio, job.files[0].name) == (5, "16:9", "fox.bmp")
-    assert "seedance-2.0, 5 s, 16:9" in ended.err
+    assert job.duration == 5
+    given = [(file.name, file.url) for file in job.files]
+    assert given == [("fox.bmp", ""), ("moon.png", url)]
+    assert "seedance-2.0, 5 s, 9:16" in ended.err
 
 
 def bmp():
@@ -122,6 +125,7 @@ async def test_what_is_asked_wrongly_ends_with_2_before_anything_is_bought(
         ("video", "a fox", "--duration", "99"): "duration: ",
         ("video", "@1 runs"): "prompt: ",
         ("video", "a fox", "--image", "none.png"): "none.png",
+        ("video", "a fox", "--file", "ftp://a/b.png"): "neither a file nor",
         ("video", "a fox", "-o", "none/out.mp4"): "does not exist",
         ("video", "a fox", "-o", "."): "is a folder",
         ("video",): "PROMPT",

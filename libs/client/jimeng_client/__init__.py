@@ -1,6 +1,6 @@
 """The typed Python client of the gateway's HTTP API."""
 
-from jimeng_client.client import Client
+from jimeng_client.client import Client, is_url
 from jimeng_client.errors import FieldError, GatewayError
 from jimeng_client.models import (
     Cancelled,
@@ -25,4 +25,5 @@ __all__ = [
     "Session",
     "Task",
     "TaskPage",
+    "is_url",
 ]

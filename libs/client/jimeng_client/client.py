@@ -55,17 +55,14 @@ class Client:
         """Ask for a video; it is accepted when this returns.
 
         `wish` takes model, duration, ratio, resolution, function_mode, priority and
-        metadata. Files are streamed from where they lie. Raises OSError for a file
-        that cannot be read.
+        metadata. Files are streamed from where they lie; http and https URLs among
+        them are fetched by the gateway. Raises OSError for a file that cannot be read.
         """
         given = {"prompt": prompt, **{k: v for k, v in wish.items() if v is not None}}
         if not files:
             return Task.model_validate(self._ask("POST", "tasks", json=given)["task"])
         with ExitStack() as opened:
-            parts = [
-                ("files", (Path(f).name, opened.enter_context(Path(f).open("rb"))))
-                for f in files
-            ]
+            parts = [("files", _part(each, opened)) for each in files]
             answer = self._ask("POST", "tasks", data=_form(given), files=parts)
         return Task.model_validate(answer["task"])
 
@@ -171,6 +168,18 @@ def _object(answer: httpx.Response) -> dict[str, Any]:
         text = "not a gateway's answer: is the URL right?"
         raise GatewayError(answer.status_code, "not_a_gateway", text)
     return found
+
+
+def is_url(file: str | Path) -> bool:
+    """Whether a reference is a URL rather than a file's name."""
+    return isinstance(file, str) and file.lower().startswith(("http://", "https://"))
+
+
+def _part(file: str | Path, opened: ExitStack) -> tuple[str | None, Any]:
+    """Return a reference as a part of a form: a URL is one without a file's name."""
+    if is_url(file):
+        return None, str(file)
+    return Path(file).name, opened.enter_context(Path(file).open("rb"))
 
 
 def _form(wish: Mapping[str, Any]) -> dict[str, str]:

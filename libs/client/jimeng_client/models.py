@@ -15,12 +15,13 @@ class Model(BaseModel):
 
 
 class File(Model):
-    """A reference file as the gateway took it in."""
+    """A reference file as the gateway took it in; of a URL little is known."""
 
     name: str
     kind: str
-    mime: str
-    size: int
+    mime: str | None
+    size: int | None
+    url: str | None = None
 
 
 class Result(Model):

@@ -22,12 +22,21 @@ from standalone.cli.output import (
 if TYPE_CHECKING:
     from jimeng_client import Client, Task
 
-READABLE: dict[str, Any] = {
-    "exists": True,
-    "dir_okay": False,
-    "readable": True,
-    "metavar": "FILE",
-}
+
+def reference(text: str) -> str:
+    """Check that a reference is a URL, or a file that can be read."""
+    from jimeng_client import is_url
+
+    if is_url(text):
+        return text
+    if not Path(text).is_file():
+        raise typer.BadParameter(f"{text!r} is neither a file nor an http(s) URL.")
+    if not os.access(text, os.R_OK):
+        raise typer.BadParameter(f"{text!r} cannot be read.")
+    return text
+
+
+GIVEN: dict[str, Any] = {"parser": reference, "metavar": "FILE|URL"}
 
 
 def run(
@@ -42,12 +51,12 @@ def run(
         str | None, typer.Option(help="jimeng-video-seedance-2.0 unless you choose.")
     ] = None,
     image: Annotated[
-        list[Path] | None,
-        typer.Option(help="A picture to use; repeatable.", **READABLE),
+        list[str] | None,
+        typer.Option(help="A picture to use; repeatable.", **GIVEN),
     ] = None,
     file: Annotated[
-        list[Path] | None,
-        typer.Option(help="A picture, video or sound; repeatable.", **READABLE),
+        list[str] | None,
+        typer.Option(help="A picture, video or sound; repeatable.", **GIVEN),
     ] = None,
     duration: Annotated[
         int | None,
@@ -96,7 +105,7 @@ def run(
 
 
 def _submit(
-    client: "Client", prompt: str, files: list[Path], wish: dict[str, Any]
+    client: "Client", prompt: str, files: list[str], wish: dict[str, Any]
 ) -> "Task":
     try:
         return client.create(prompt, files=files, **wish)
