@@ -13,6 +13,7 @@ import pytest
 
 from contracts.errors import ErrorCode
 from contracts.message import now
+from contracts.sessions import ClosedModel
 from contracts.tasks import ResultRef
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -245,6 +246,43 @@ async def test_sessions_are_tested_switched_and_removed(jimeng, scheduler):
     assert json.loads(enabled.out)["enabled"] is True
     assert (removed.status, gone.status, nothing.status) == (0, 1, 2)
     assert scheduler.sessions == {}
+
+
+async def test_a_credential_is_replaced_from_stdin(jimeng, scheduler):
+    await jimeng("sessions", "add", stdin=SECRET)
+    done = await jimeng("sessions", "replace", "s1", stdin=f"us-{SECRET[::-1]}\n")
+    scheduler.rejected = "it belongs to another account of the site"
+    no = await jimeng("sessions", "replace", "s1", stdin=SECRET)
+    nothing = await jimeng("sessions", "replace", "s1", stdin="\n")
+
+    assert (done.status, done.out) == (0, "s1: active, 160 credits\n")
+    assert (no.status, nothing.status) == (1, 2)
+    assert "the present credential stays in place (--force takes it" in no.err
+    for text in (done.out, done.err, no.out, no.err):
+        assert SECRET not in text
+        assert SECRET[::-1] not in text
+
+
+async def test_how_an_account_is_used_is_set_and_shown(jimeng, scheduler):
+    await jimeng("sessions", "add", stdin=f"{SECRET} mine")
+    options = ("--max-active", "4", "--daily-cap", "9", "--weight", "3")
+    changed = await jimeng("sessions", "set", "s1", *options, "--models", "a, b")
+    wish = scheduler.asked[-1]
+    nothing = await jimeng("sessions", "set", "s1")
+    closed = ClosedModel(model="x", reason="confirm it (4010)", since=now())
+    scheduler.set_session(
+        "s1", state="cooling", reason="risk (1019)", learnt=1, closed_models=(closed,)
+    )
+    listed = await jimeng("sessions", "list")
+    drained = await jimeng("sessions", "drain", "s1")
+
+    assert (changed.status, changed.out) == (0, "s1: active\n")
+    assert (wish.max_active, wish.daily_cap, wish.weight) == (4, 9, 3)
+    assert wish.models == ("a", "b")
+    assert nothing.status == 2
+    words = "risk (1019); the site takes 1 at a time; 0 of 9 jobs today"
+    assert f"{words}; only a, b; not x: confirm it (4010)" in listed.out
+    assert drained.out == "s1: draining\n"
 
 
 async def test_a_credential_cannot_be_given_as_an_argument(nowhere):

@@ -139,6 +139,9 @@ async def test_accounts_are_added_tested_switched_and_removed(client, scheduler)
     with pytest.raises(GatewayError) as twice:
         await call(client.sessions_add, "a" * 32)
     tested = await call(client.sessions_test, added.session.id)
+    changed = await call(client.sessions_set, added.session.id, daily_cap=7)
+    other = await call(client.sessions_replace, added.session.id, "b" * 32)
+    drained = await call(client.sessions_drain, added.session.id)
     off = await call(client.sessions_enable, added.session.id, enabled=False)
     listed = await call(client.sessions_list)
     await call(client.sessions_remove, added.session.id)
@@ -147,6 +150,8 @@ async def test_accounts_are_added_tested_switched_and_removed(client, scheduler)
     assert added.session.credits.total == 160
     assert (twice.value.status, twice.value.type) == (409, "duplicate_session")
     assert tested.ok
+    assert (changed.daily_cap, drained.state) == (7, "draining")
+    assert (other.ok, other.session.session_id) == (True, "bbbb...bbbb")
     assert off.enabled is False
     assert [s.label for s in listed] == ["mine"]
     assert scheduler.sessions == {}

@@ -5,6 +5,7 @@ from jimeng_client.errors import FieldError, GatewayError
 from jimeng_client.models import (
     Cancelled,
     Checked,
+    ClosedModel,
     Credits,
     File,
     Result,
@@ -17,6 +18,7 @@ __all__ = [
     "Cancelled",
     "Checked",
     "Client",
+    "ClosedModel",
     "Credits",
     "FieldError",
     "File",

@@ -139,6 +139,28 @@ class Client:
         found = self._ask("PATCH", f"sessions/{session_id}", json=body)
         return Session.model_validate(found["session"])
 
+    def sessions_set(self, session_id: str, **changes: Any) -> Session:
+        """Change how an account is used.
+
+        `changes` takes max_active, daily_cap (0: none), weight, models (empty: every
+        one) and label.
+        """
+        found = self._ask("PATCH", f"sessions/{session_id}", json=changes)
+        return Session.model_validate(found["session"])
+
+    def sessions_drain(self, session_id: str) -> Session:
+        """Give an account no more tasks, and remove it when those on it have ended."""
+        found = self._ask("POST", f"sessions/{session_id}/drain")
+        return Session.model_validate(found["session"])
+
+    def sessions_replace(
+        self, session_id: str, credential: str, *, force: bool = False
+    ) -> Checked:
+        """Give an account a new credential; one that does not work is not taken."""
+        body = {"session_id": credential, "force": force}
+        place = f"sessions/{session_id}/credential"
+        return Checked.model_validate(self._ask("PUT", place, json=body))
+
     def sessions_test(self, session_id: str) -> Checked:
         """Check an account now."""
         return Checked.model_validate(self._ask("POST", f"sessions/{session_id}/test"))

@@ -55,6 +55,7 @@ class Task(Model):
     queue_eta: str | None = None
     queue_eta_seconds: int | None = None
     queue_ahead: int | None = None
+    waiting_for: str | None = None
     video_url: str | None = None
     files: tuple[File, ...] = ()
     results: tuple[Result, ...] = ()
@@ -96,6 +97,14 @@ class Credits(Model):
     total: int = 0
 
 
+class ClosedModel(Model):
+    """A model that the site does not let an account use."""
+
+    model: str
+    reason: str
+    since: datetime
+
+
 class Session(Model):
     """One account of the pool; its credential only masked."""
 
@@ -116,6 +125,15 @@ class Session(Model):
     credits: Credits | None = None
     last_used_at: datetime | None = None
     last_error: str | None = None
+    code: str | None = None
+    since: datetime | None = None
+    learnt: int | None = None
+    daily_cap: int | None = None
+    today: int = 0
+    weight: int = 1
+    models: tuple[str, ...] = ()
+    closed_models: tuple[ClosedModel, ...] = ()
+    checked_at: datetime | None = None
 
 
 class Checked(Model):

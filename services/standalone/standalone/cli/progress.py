@@ -66,6 +66,8 @@ def describe(task: "Task") -> str:
         words.append(f"place {task.queue_position:,}{total}")
     if task.stage in {"upstream_queue", "generating"} and task.queue_eta:
         words.append(f"about {task.queue_eta}")
+    if task.waiting_for:
+        words.append(clean(task.waiting_for))
     return ", ".join(words)
 
 

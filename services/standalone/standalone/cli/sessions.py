@@ -18,14 +18,24 @@ from standalone.cli.output import (
     clean,
     fail,
     gateway,
-    local_time,
     print_json,
     print_table,
     reason,
+    status_of,
+)
+from standalone.cli.sessions_use import (
+    HEADS,
+    SessionId,
+    change,
+    disable,
+    drain,
+    enable,
+    remove,
+    row,
 )
 
 if TYPE_CHECKING:
-    from jimeng_client import Checked, Client, Session
+    from jimeng_client import Checked, Client
 
 app = typer.Typer(
     help="Add, list, test and remove your accounts at the site.",
@@ -33,9 +43,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-SessionId = Annotated[
-    str, typer.Argument(metavar="ID", help="As `jimeng sessions list` shows it.")
-]
+NOT_TAKEN = {"credential_refused", "other_account"}
 
 
 @app.command("list")
@@ -48,22 +56,9 @@ def list_sessions(
     if as_json:
         print_json({"sessions": [each.model_dump(mode="json") for each in found]})
         return
-    heads = ["ID", "LABEL", "ACCOUNT", "STATE", "CREDITS", "TASKS", "LAST USED"]
-    print_table(heads, [_row(each) for each in found])
+    print_table(HEADS, [row(each) for each in found])
     if not found:
         typer.echo("No accounts yet: add one with `jimeng sessions add`.", err=True)
-
-
-def _row(session: "Session") -> list[str]:
-    return [
-        session.id,
-        session.label or "-",
-        session.session_id,
-        session.state,
-        str(session.credits.total) if session.credits else "-",
-        f"{session.active_tasks}/{session.max_active}",
-        local_time(session.last_used_at),
-    ]
 
 
 @app.command()
@@ -187,52 +182,51 @@ def check(
 
 
 @app.command()
-def enable(
+def replace(
     session_id: SessionId,
+    file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Read it from a file."),
+    ] = None,
     *,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Take it also when it is another account's."),
+    ] = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """Let an account take tasks again."""
-    _switch(session_id, url, api_key, enabled=True, as_json=as_json)
+    """Give an account a new credential; its tasks go on with it.
 
+    It is asked for, hidden, or read from standard input or --file, and tested first:
+    one that does not work, or is another account's, leaves the present one in place.
+    """
+    from jimeng_client import GatewayError
 
-@app.command()
-def disable(
-    session_id: SessionId,
-    *,
-    as_json: AsJson = False,
-    url: Url = DEFAULT_URL,
-    api_key: ApiKey = None,
-) -> None:
-    """Give an account no more tasks; what runs on it goes on."""
-    _switch(session_id, url, api_key, enabled=False, as_json=as_json)
-
-
-def _switch(
-    session_id: str, url: str, api_key: str | None, *, enabled: bool, as_json: bool
-) -> None:
+    entry = next(iter(_entries(_lines(file))), None)
+    if entry is None:
+        fail("no credential was given", WRONG)
     with gateway(url, api_key) as client:
-        session = client.sessions_enable(session_id, enabled=enabled)
+        try:
+            checked = client.sessions_replace(session_id, entry.credential, force=force)
+        except GatewayError as error:
+            hint = ""
+            if error.type == "other_account":
+                hint = " (--force takes it all the same)"
+            refused = error.type in NOT_TAKEN
+            fail(f"{reason(error)}{hint}", FAILED if refused else status_of(error))
     if as_json:
-        print_json(session)
+        print_json(checked)
     else:
-        typer.echo(f"{session.id}: {session.state}")
+        typer.echo(f"{session_id}: {_verdict(checked)}")
 
 
-@app.command()
-def remove(
-    session_id: SessionId,
-    *,
-    as_json: AsJson = False,
-    url: Url = DEFAULT_URL,
-    api_key: ApiKey = None,
-) -> None:
-    """Take an account out of the pool, once nothing of it is unsettled."""
-    with gateway(url, api_key) as client:
-        client.sessions_remove(session_id)
-    if as_json:
-        print_json({"ok": True})
-    else:
-        typer.echo(f"{session_id}: removed")
+for verb, command in {
+    "enable": enable,
+    "disable": disable,
+    "set": change,
+    "drain": drain,
+    "remove": remove,
+}.items():
+    app.command(verb)(command)

@@ -1,0 +1,155 @@
+"""How accounts are shown and used: on, off, how much, and no longer."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from standalone.cli.output import (
+    DEFAULT_URL,
+    WRONG,
+    ApiKey,
+    AsJson,
+    Url,
+    fail,
+    gateway,
+    local_time,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from jimeng_client import Session
+
+SessionId = Annotated[
+    str, typer.Argument(metavar="ID", help="As `jimeng sessions list` shows it.")
+]
+HEADS = ["ID", "LABEL", "ACCOUNT", "STATE", "CREDITS", "TASKS", "LAST USED", "WHY"]
+
+
+def row(session: "Session") -> list[str]:
+    """Return an account as a line of a table."""
+    most = min(session.max_active, session.learnt or session.max_active)
+    return [
+        session.id,
+        session.label or "-",
+        session.session_id,
+        session.state,
+        str(session.credits.total) if session.credits else "-",
+        f"{session.active_tasks}/{most}",
+        local_time(session.last_used_at),
+        _why(session),
+    ]
+
+
+def _why(session: "Session") -> str:
+    """Say what keeps an account from being used in full."""
+    words = [session.reason] if session.reason else []
+    if session.until:
+        words.append(f"until {local_time(session.until)}")
+    if session.learnt:
+        words.append(f"the site takes {session.learnt} at a time")
+    if session.daily_cap:
+        words.append(f"{session.today} of {session.daily_cap} jobs today")
+    if session.models:
+        words.append(f"only {', '.join(session.models)}")
+    words += [
+        f"not {closed.model}: {closed.reason}" for closed in session.closed_models
+    ]
+    return "; ".join(words) or "-"
+
+
+def enable(
+    session_id: SessionId,
+    *,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """Let an account take tasks again, of every model."""
+    with gateway(url, api_key) as client:
+        _show(client.sessions_enable(session_id), as_json=as_json)
+
+
+def disable(
+    session_id: SessionId,
+    *,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """Give an account no more tasks; what runs on it goes on."""
+    with gateway(url, api_key) as client:
+        _show(client.sessions_enable(session_id, enabled=False), as_json=as_json)
+
+
+def change(
+    session_id: SessionId,
+    max_active: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Tasks at one time.")
+    ] = None,
+    daily_cap: Annotated[
+        int | None, typer.Option(min=0, help="Most jobs a day; 0: no cap.")
+    ] = None,
+    weight: Annotated[
+        int | None,
+        typer.Option(min=1, max=1000, help="Its share, by SESSION_POLICY=weighted."),
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option(help="The only models, with commas; empty: every one.")
+    ] = None,
+    *,
+    label: Annotated[str | None, typer.Option(help="What you call it.")] = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """Change how an account is used."""
+    names = None
+    if models is not None:
+        names = [name.strip() for name in models.split(",") if name.strip()]
+    wish = {
+        "max_active": max_active,
+        "daily_cap": daily_cap,
+        "weight": weight,
+        "models": names,
+        "label": label,
+    }
+    given = {name: value for name, value in wish.items() if value is not None}
+    if not given:
+        fail("nothing to change: see --help", WRONG)
+    with gateway(url, api_key) as client:
+        _show(client.sessions_set(session_id, **given), as_json=as_json)
+
+
+def drain(
+    session_id: SessionId,
+    *,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """Give an account no more tasks, and remove it when those on it have ended."""
+    with gateway(url, api_key) as client:
+        _show(client.sessions_drain(session_id), as_json=as_json)
+
+
+def remove(
+    session_id: SessionId,
+    *,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """Take an account out of the pool, once nothing of it is unsettled."""
+    with gateway(url, api_key) as client:
+        client.sessions_remove(session_id)
+    if as_json:
+        print_json({"ok": True})
+    else:
+        typer.echo(f"{session_id}: removed")
+
+
+def _show(session: "Session", *, as_json: bool) -> None:
+    if as_json:
+        print_json(session)
+    else:
+        typer.echo(f"{session.id}: {session.state}")
