@@ -15,6 +15,7 @@ from contracts.errors import ErrorCode
 from contracts.message import now
 from contracts.sessions import ClosedModel
 from contracts.tasks import ResultRef
+from runtime.data import REAL_SITE, DataFolder
 
 SECRET = "0123456789abcdef0123456789abcdef"
 FILM = b"a film " * 100_000
@@ -283,6 +284,16 @@ async def test_how_an_account_is_used_is_set_and_shown(jimeng, scheduler):
     words = "risk (1019); the site takes 1 at a time; 0 of 9 jobs today"
     assert f"{words}; only a, b; not x: confirm it (4010)" in listed.out
     assert drained.out == "s1: draining\n"
+
+
+async def test_the_secret_of_a_stopped_gateway_is_rotated(nowhere, tmp_path):
+    data = tmp_path / "kept"
+    done = await nowhere("rotate-key", "--data", str(data))
+    with DataFolder(data, REAL_SITE, alone=False):  # a service of it runs
+        no = await nowhere("rotate-key", "--data", str(data))
+
+    assert done.out == "0 credentials are sealed with the new secret\n"
+    assert (no.status, "in use" in no.err) == (2, True)
 
 
 async def test_a_credential_cannot_be_given_as_an_argument(nowhere):

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.sealing import Sealer, SealError, root_secret
+from runtime.sealing import (
+    Sealer,
+    SealError,
+    forget_previous,
+    previous_of,
+    previous_secret,
+    root_secret,
+    rotate,
+)
 
 ROOT = "r" * 32
 SEALER = Sealer(ROOT, "credentials")
@@ -66,3 +74,28 @@ def test_a_given_secret_wins_and_a_short_one_is_refused(tmp_path):
     assert not file.exists()
     with pytest.raises(SealError, match="shorter"):
         root_secret("short", file)
+
+
+def test_a_rotated_file_has_another_secret_and_the_old_one_beside_it(tmp_path):
+    file = tmp_path / "secret.key"
+    old = root_secret(None, file)
+    rotate(file)
+    new = root_secret(None, file)
+    assert new != old
+    assert previous_secret(None, previous_of(file)) == old
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    rotate(file)  # broken off before the old one was forgotten, and done again
+    assert root_secret(None, file) == new
+    assert previous_secret(None, previous_of(file)) == old
+    forget_previous(file)
+    assert previous_secret(None, previous_of(file)) is None
+    assert [f.name for f in tmp_path.iterdir()] == ["secret.key"]
+
+
+def test_a_rotation_that_broke_off_at_once_is_done_again(tmp_path):
+    file = tmp_path / "secret.key"
+    old = root_secret(None, file)
+    previous_of(file).hardlink_to(file)
+    rotate(file)
+    assert root_secret(None, file) != old
+    assert previous_secret(None, previous_of(file)) == old

@@ -73,17 +73,63 @@ def root_secret(value: str | None, file: Path) -> str:
     return value
 
 
+def previous_of(file: Path) -> Path:
+    """Return where the secret before a file's lies while it is being rotated."""
+    return file.with_name(f"{file.name}.previous")
+
+
+def previous_secret(value: str | None, file: Path) -> str | None:
+    """Return the root secret before the present one, where there is one."""
+    if value is None and not file.exists():
+        return None
+    return root_secret(value, file)
+
+
+def rotate(file: Path) -> None:
+    """Put a new secret into a file; the old one lies beside it until it is forgotten.
+
+    At each moment one of the two opens what there is, so it may break off anywhere and
+    be done again.
+    """
+    old, previous = root_secret(None, file), previous_of(file)
+    if not previous.exists():
+        os.link(file, previous)
+        _sync(file.parent)
+    if root_secret(None, previous) == old:
+        _draft(file).replace(file)
+        _sync(file.parent)
+
+
+def forget_previous(file: Path) -> None:
+    """Remove the secret before a file's: nothing is sealed with it any more."""
+    previous_of(file).unlink(missing_ok=True)
+    _sync(file.parent)
+
+
 def _create(file: Path) -> None:
     """Write a new secret whole or not at all; a racing start keeps the first one."""
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as out:
-        out.write(secrets.token_urlsafe(48) + "\n")
-        out.flush()
-        os.fsync(out.fileno())
+    draft = _draft(file)
     try:
         os.link(draft, file)
     except FileExistsError:
         pass
     finally:
         draft.unlink()
+
+
+def _draft(file: Path) -> Path:
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as out:
+        out.write(secrets.token_urlsafe(48) + "\n")
+        out.flush()
+        os.fsync(out.fileno())
+    return draft
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -108,6 +108,12 @@ class SecretSettings(BaseModel):
     secret_key_file: Path | None = Field(
         None, description="File of the root secret; default DATA_DIR/secret.key."
     )
+    secret_key_previous: SecretStr | None = Field(
+        None, description="The one before: it opens what `rotate-key` has not reached."
+    )
+    secret_key_previous_file: Path | None = Field(
+        None, description="File of the one before; default secret.key.previous beside."
+    )
 
 
 class StorageSettings(BaseModel):

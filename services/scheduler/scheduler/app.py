@@ -7,12 +7,11 @@ from contextlib import asynccontextmanager
 from contracts.bus import Bus
 from runtime import logs
 from runtime.background import running
-from runtime.sealing import SealError, root_secret
 from runtime.service import App, fatal
-from runtime.settings import SettingsError
 from scheduler import handlers, queueing
 from scheduler.lease import Lease
 from scheduler.relay import Relay
+from scheduler.rotation import rotate_key, vault_of
 from scheduler.settings import SchedulerSettings
 from scheduler.store import outbox
 from scheduler.store.engine import (
@@ -22,8 +21,9 @@ from scheduler.store.engine import (
     writing_engine,
 )
 from scheduler.store.migrate import migrate
-from scheduler.vault import Vault
 from scheduler.writer import Turn, Writer
+
+__all__ = ["create_app", "rotate_key"]
 
 
 def create_app(settings: SchedulerSettings) -> App:
@@ -32,7 +32,7 @@ def create_app(settings: SchedulerSettings) -> App:
     Raises SettingsError for a database or secret that cannot be used.
     """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    vault = Vault(_root(settings))
+    vault = vault_of(settings)
     url = database_url(settings.database_url, settings.data_dir)
     writing, reads = writing_engine(url), reading_engine(url)
     bus = Bus("scheduler", settings.link, fatal=fatal, scope=logs.about)
@@ -73,12 +73,3 @@ async def _reconcile(writer: Writer, seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
         await writer.do(handlers.look_again)
-
-
-def _root(settings: SchedulerSettings) -> str:
-    value = settings.secret_key.get_secret_value() if settings.secret_key else None
-    file = settings.secret_key_file or settings.data_dir / "secret.key"
-    try:
-        return root_secret(value, file)
-    except (SealError, OSError) as error:
-        raise SettingsError(f"SECRET_KEY: {error}") from None

@@ -23,6 +23,7 @@ COMMANDS = {
     "tasks": ("tasks:tasks", "List tasks, the newest first."),
     "task": ("tasks:task", "Show, follow, save or cancel one task."),
     "sessions": ("sessions:app", "Add, list, test and remove your accounts."),
+    "rotate-key": ("rotate_key:run", "Seal the credentials with a new secret."),
     "simulator": ("simulator:run", "Run the simulated site by itself."),
     "provision": ("provision:run", "Create or update what the services need in NATS."),
     "dlq": ("dlq:app", "List, show, put back or drop what no retry helped."),
