@@ -5,6 +5,7 @@ import errno
 import os
 import resource
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -337,6 +338,31 @@ async def test_a_draft_keeps_what_fitted_when_the_disk_is_full(store):
         assert draft.size >= 1000
         await draft.write(b"x" * (2000 - draft.size))
         assert (await draft.commit(KEY)).sha256 == sha256(b"x" * 2000).hexdigest()
+
+
+async def test_what_a_killed_put_left_is_swept_once_it_is_old(store):
+    async with store.draft("0191/result-0") as draft:
+        await draft.restart("etag-1")
+    await store.put(KEY, chunks(b"abc"))
+    folder = store.path(KEY).parent
+    for name, age in (("old", 4000), ("young", 3000)):
+        part = folder.parent / f"019{age // 1000}" / f".reference-1.{name}.part"
+        part.parent.mkdir(exist_ok=True)
+        part.write_bytes(b"half")
+        os.utime(part, (time.time() - age,) * 2)
+    beside = folder / ".reference-2.0.part"
+    beside.write_bytes(b"half")
+    os.utime(beside, (0, 0))
+
+    assert await store.sweep(3600) == 2
+    left = sorted(p.name for p in folder.parent.rglob("*") if p.is_file())
+    assert ".reference-1.young.part" in left
+    assert not {".reference-1.old.part", beside.name} & set(left)
+    assert not (folder.parent / "0194").exists()
+    assert await store.exists(KEY)
+    async with store.draft("0191/result-0") as draft:
+        assert draft.tag == "etag-1"
+    assert await store.sweep(3600) == 0
 
 
 async def test_the_loop_runs_on_while_the_disk_works(store):

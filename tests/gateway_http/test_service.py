@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import re
 import time
 
@@ -256,3 +257,16 @@ async def test_a_stop_takes_less_than_3_s_and_cuts_open_answers(
         assert time.monotonic() - began < 3
         await reader.read()
         writer.close()
+
+
+async def test_a_start_removes_uploads_that_a_kill_cut_off_an_hour_ago(
+    scheduler, run_gateway, tmp_path
+):
+    folder = tmp_path / "data" / "blobs" / "0190"
+    folder.mkdir(parents=True)
+    for name, age in (("old", 3700), ("young", 3500)):
+        part = folder / f".reference-1.{name}.part"
+        part.write_bytes(b"half")
+        os.utime(part, (time.time() - age,) * 2)
+    async with run_gateway() as gateway:
+        assert gateway.files() == ["0190/.reference-1.young.part"]

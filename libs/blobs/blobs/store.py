@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from hashlib import file_digest
@@ -155,6 +156,13 @@ class Store:
             folder = self._folder / check_task(prefix)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
+    async def sweep(self, age_seconds: float) -> int:
+        """Remove what a killed `put` left behind, if it is so old; say how many.
+
+        Drafts stay: they are gone on with.
+        """
+        return await asyncio.to_thread(_sweep, self._folder, time.time() - age_seconds)
+
 
 async def within(
     limit: int | None, chunks: AsyncIterator[bytes], key: str
@@ -217,3 +225,16 @@ def _keys(folder: Path) -> list[str]:
         names = sorted(p.name for p in folder.iterdir() if p.name[0] != ".")
         return [f"{folder.name}/{name}" for name in names]
     return []
+
+
+def _sweep(folder: Path, before: float) -> int:
+    removed = 0
+    for left in folder.glob("*/.*.part"):
+        with suppress(FileNotFoundError):
+            if left.stat().st_mtime >= before:
+                continue
+            left.unlink()
+            removed += 1
+        with suppress(OSError):  # not empty
+            left.parent.rmdir()
+    return removed

@@ -11,6 +11,7 @@ import blobs
 from contracts.bus import Bus
 from gateway_http import problems
 from gateway_http.guard import Guard, OwnHosts
+from gateway_http.leftovers import swept
 from gateway_http.listener import Listening, Serving
 from gateway_http.parts import Parts, Patience
 from gateway_http.routes import sessions, status, tasks, videos
@@ -26,10 +27,13 @@ SERVICE = "gateway-http"
 class Gateway(App):
     """The HTTP service; `port` is the one it listens on, also when any was taken."""
 
-    def __init__(self, bus: Bus, listening: Listening, serving: Serving) -> None:
+    def __init__(
+        self, bus: Bus, listening: Listening, serving: Serving, store: blobs.Store
+    ) -> None:
         super().__init__(
             bus,
-            before=[listening],  # bound first: an occupied PORT ends the start
+            # Bound first: an occupied PORT ends the start.
+            before=[listening, swept(store)],
             after=[serving],
             state=lambda: {"port": self.port},
         )
@@ -54,7 +58,8 @@ def create_app(settings: GatewaySettings, patience: Patience | None = None) -> G
         patience=patience or Patience(),
     )
     own = OwnHosts(lambda: listening.port, settings.public_url)
-    return Gateway(bus, listening, Serving(Guard(_web(parts), SERVICE, own), listening))
+    serving = Serving(Guard(_web(parts), SERVICE, own), listening)
+    return Gateway(bus, listening, serving, parts.store)
 
 
 def _store(settings: GatewaySettings) -> blobs.Store:
