@@ -44,6 +44,12 @@ class Up:
                 return found[1]
         raise AssertionError(self.errors.read_text() + "".join(self.lines))
 
+    def begins(self):
+        """Wait until it has its data folder, and starts what it runs."""
+        limit = time.monotonic() + 10
+        while not (self.data / "nats" / "url").exists() and time.monotonic() < limit:
+            time.sleep(0.005)
+
     def interrupt(self):
         """Press Ctrl-C: the whole foreground group gets it."""
         began = time.monotonic()
@@ -127,9 +133,7 @@ def test_ctrl_c_in_the_middle_of_work_stops_everything_and_work_goes_on_later(st
 
 def test_ctrl_c_while_it_starts_leaves_nothing(start):
     up = start("--simulate")
-    limit = time.monotonic() + 10
-    while not (up.data / "nats" / "url").exists() and time.monotonic() < limit:
-        time.sleep(0.005)
+    up.begins()
     assert up.interrupt() < STOP_SECONDS
     nobody_left(up)
 
@@ -173,8 +177,7 @@ def test_a_data_folder_of_another_upstream_ends_the_start(start, tmp_path):
 
 
 def test_a_data_folder_in_use_ends_the_start(start):
-    up = start("--simulate")
-    up.url()
+    start("--simulate").begins()
     assert "in use by another jimeng" in refusal(start("--simulate"))
 
 
