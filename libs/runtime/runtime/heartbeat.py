@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from types import TracebackType
@@ -15,8 +15,8 @@ from typing import Any, Self
 from nats.js.errors import NotFoundError
 
 from contracts.bus import Bus
-from contracts.ending import end
 from contracts.message import now
+from runtime.background import running
 
 BEAT_SECONDS = 3.0
 TTL_SECONDS = 10
@@ -43,7 +43,7 @@ class Heartbeat:
         self._state = state
         self._started_at = now().isoformat()
         self.instance = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-        self._task: asyncio.Task[None] | None = None
+        self._beating = AsyncExitStack()
 
     @property
     def _subject(self) -> str:
@@ -52,7 +52,7 @@ class Heartbeat:
 
     async def __aenter__(self) -> Self:
         await self.beat()
-        self._task = asyncio.create_task(self._keep_beating())
+        await self._beating.enter_async_context(running(self._keep_beating))
         return self
 
     async def __aexit__(
@@ -61,8 +61,7 @@ class Heartbeat:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._task:
-            await end(self._task)
+        await self._beating.aclose()
         with suppress(Exception):  # it expires by itself
             await self._bus.jetstream.publish(self._subject, headers=_FAREWELL)
 

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections import deque
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from threading import Lock
 from types import TracebackType
 from typing import Self
 
 from contracts.bus import Bus
-from contracts.ending import end
 from contracts.logs import LogLine
+from runtime.background import running
 from runtime.logs import Line, on_line
 
 LONGEST_QUEUE = 1_000
@@ -32,7 +32,7 @@ class LogShipping:
         self._lock = Lock()
         self._more = asyncio.Event()
         self._woken = False
-        self._task: asyncio.Task[None] | None = None
+        self._shipping = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -44,7 +44,7 @@ class LogShipping:
                     loop.call_soon_threadsafe(self._more.set)
 
         on_line(self._bus.service, take)
-        self._task = asyncio.create_task(self._ship())
+        await self._shipping.enter_async_context(running(self._ship))
         return self
 
     async def __aexit__(
@@ -54,8 +54,7 @@ class LogShipping:
         trace: TracebackType | None,
     ) -> None:
         on_line(self._bus.service, None)
-        if self._task:
-            await end(self._task)
+        await self._shipping.aclose()
         await self._publish_all()
 
     def _put(self, line: Line) -> bool:

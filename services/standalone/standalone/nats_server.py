@@ -10,16 +10,16 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import nats
 
-from contracts import ending
 from contracts.bus import Link
 from contracts.streams import provision
+from runtime.background import running
 from runtime.settings import SettingsError
 from standalone.children import end, spawn
 from standalone.rights import USERS, rights
@@ -48,7 +48,7 @@ class NatsServer:
         self._fatal = fatal
         self._deaths: deque[float] = deque(maxlen=MOST_DEATHS)
         self._child: asyncio.subprocess.Process | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._keeping = AsyncExitStack()
         self.url = ""
         self.passwords: dict[str, str] = {}
 
@@ -62,7 +62,9 @@ class NatsServer:
             folder.mkdir(parents=True, exist_ok=True)
         self.passwords = _passwords(self._folder / "users.json")
         await self._start_anywhere(binary)
-        self._keeper = asyncio.create_task(self._keep(binary))
+        await self._keeping.enter_async_context(
+            running(lambda: self._keep(binary), self._fatal)
+        )
         return self
 
     async def __aexit__(
@@ -71,8 +73,7 @@ class NatsServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._keeper:
-            await ending.end(self._keeper)
+        await self._keeping.aclose()
         if self._child:
             await end(self._child)
 
