@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from nats.aio.msg import Msg
@@ -18,8 +19,7 @@ def pull_when_free(
 ) -> Callable[[], None]:
     """Let a FastStream pull subscriber take messages in this way instead of its own.
 
-    Returns what makes it take no more; restartable work is then cancelled, once
-    nothing is asked for: what it hands back would else come to us again.
+    Returns what makes it take no more; restartable work is then cancelled.
 
     Its own fetches one more than it can work on, which grows old in memory until the
     server gives it to another as well, and it spins without a pause when the
@@ -43,6 +43,7 @@ def pull_when_free(
                     task.add_done_callback(tasks.discard)
                 else:
                     free.release()
+            await _ask_no_more(subscriber)
             for task in tasks if restartable else ():
                 task.cancel()
 
@@ -52,6 +53,17 @@ def pull_when_free(
 
     subscriber._consume_pull = pull  # noqa: SLF001 - the one hook there is
     return stop
+
+
+async def _ask_no_more(subscriber: Any) -> None:
+    """Take back our interest in answers.
+
+    The server holds the last request open a moment longer than we do; what is handed
+    back in that moment would come to us again, and lie unread until ack_wait.
+    """
+    subscription, subscriber.subscription = subscriber.subscription, None
+    with suppress(Exception):  # the connection is away, and with it the interest
+        await subscription.unsubscribe()
 
 
 async def _next(subscriber: Any) -> Msg | None:
