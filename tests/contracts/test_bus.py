@@ -8,7 +8,7 @@ from nats.errors import NoRespondersError
 from nats.js.api import StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
-from contracts.bus import Kept
+from contracts.bus import Kept, NotProvisionedError
 from contracts.requests import (
     Answer,
     ReadStats,
@@ -241,6 +241,28 @@ async def test_a_missing_consumer_is_reported_and_made(js):
         "consumer CMD/poller-poll does not exist"
     ]
     assert await provision(js) == ["created consumer CMD/poller-poll"]
+
+
+async def test_a_service_does_not_start_on_streams_that_are_not_as_declared(
+    js, make_bus, probe
+):
+    config = (await js.stream_info("KV_marks")).config
+    config.max_bytes, config.duplicate_window = 1_000_000, 60.0
+    await js.update_stream(config)
+    await js.delete_stream("DLQ")
+    taker, other = make_bus("poller"), make_bus("log-streamer")
+    taker.consume(probe, concurrency=1)(_nothing)
+    with pytest.raises(NotProvisionedError) as refused:
+        await taker.start()
+    problems = str(refused.value)
+    assert "stream DLQ does not exist" in problems
+    assert "stream KV_marks: duplicate_window is 60.0, declared 120.0" in problems
+    assert "max_bytes" not in problems  # the operator's
+    await other.start()  # it takes no commands
+
+
+async def _nothing(_):
+    pass
 
 
 async def test_provisioning_keeps_what_waits(js, bus):

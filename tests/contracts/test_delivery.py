@@ -138,7 +138,6 @@ async def test_a_step_that_could_only_be_tried_again_too_late_is_given_up_at_onc
 async def test_the_death_of_a_step_is_told_before_its_dead_letter_is_stored(
     js, make_bus, until, step, caplog
 ):
-    await js.delete_stream("EVT")
     bus = make_bus("poller")
 
     @bus.consume(step, concurrency=1)
@@ -146,6 +145,7 @@ async def test_the_death_of_a_step_is_told_before_its_dead_letter_is_stored(
         raise AssertionError
 
     await bus.start()
+    await js.delete_stream("EVT")
     await bus.send_raw("cmd.poller.step.t1-3", b"{", "one", "t1")
     await until(lambda: "not stored" in caplog.text)
     await bus.stop()
@@ -298,7 +298,6 @@ async def test_a_fact_nobody_knows_is_passed_over(js, make_bus, until):
 async def test_a_dead_letter_that_cannot_be_stored_leaves_the_command_in_the_queue(
     js, make_bus, until, probe, caplog
 ):
-    await js.delete_stream("DLQ")
     bus = make_bus("poller")
 
     @bus.consume(probe, concurrency=1)
@@ -306,6 +305,7 @@ async def test_a_dead_letter_that_cannot_be_stored_leaves_the_command_in_the_que
         raise AssertionError
 
     await bus.start()
+    await js.delete_stream("DLQ")
     await bus.send_raw("cmd.poller.probe.a", b"{", "one", "-")
     await until(lambda: "not stored" in caplog.text)
     await bus.stop()

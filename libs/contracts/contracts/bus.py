@@ -45,6 +45,7 @@ from contracts.pulling import pull_when_free
 from contracts.requests import Answer, Request, RequestRefusedError
 from contracts.streams import (
     FACTS_DURABLE,
+    NEEDED_TO_TAKE,
     Kept,
     NotProvisionedError,
     is_still_there,
@@ -62,7 +63,10 @@ log = logging.getLogger("bus")
 
 
 class Bus:
-    """One service's connection to NATS."""
+    """One service's connection to NATS.
+
+    `needed` are the streams it uses, beside those of the commands it takes.
+    """
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class Bus:
         link: Link,
         *,
         fatal: Fatal,
+        needed: frozenset[str] = frozenset(),
         buffered: bool = True,
         scope: Scope = lambda _, __: nullcontext(),
         pause: Callable[[int], float] = backoff,
@@ -80,6 +85,7 @@ class Bus:
     ) -> None:
         self.service = service
         self.durables: list[str] = []
+        self.needed = needed
         self._takers: list[Callable[[], None]] = []
         marks = Marks(lambda: self.client)
         self._delivery = Delivery(self._bury, scope, pause, heartbeat_seconds, marks)
@@ -325,11 +331,12 @@ class Bus:
     async def start(self) -> None:
         """Connect, check what was declared, begin to take messages.
 
-        Raises NotProvisionedError when a durable is missing or drifted.
+        Raises NotProvisionedError when a durable or a stream is missing or drifted.
         """
         await self.broker.open()
         try:
-            await require(self.jetstream, self.durables)
+            takes = NEEDED_TO_TAKE if self.durables else frozenset()
+            await require(self.jetstream, self.durables, takes | self.needed)
         except NotProvisionedError:
             await self.stop()
             raise

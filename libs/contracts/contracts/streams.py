@@ -4,7 +4,7 @@ Services declare nothing: at start they check that what they need stands as it d
 here, because a durable that exists keeps its old settings in silence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from enum import Enum
 from typing import Any
@@ -49,6 +49,13 @@ WORKERS_FACTS: tuple[str, ...] = (
 """What the scheduler hears: the workers' events, never its own."""
 
 FACTS_DURABLE = "scheduler-facts"
+
+
+NEEDED_TO_LIVE = frozenset({"LOG", "KV_workers"})
+"""The streams of what every service says: its lines, and that it lives."""
+
+NEEDED_TO_TAKE = frozenset({"CMD", "EVT", "DLQ", "KV_marks"})
+"""The streams of who takes commands."""
 
 
 class NotProvisionedError(Exception):
@@ -129,9 +136,11 @@ async def provision(js: JetStreamContext) -> list[str]:
     return [line for line in done if line]
 
 
-async def require(js: JetStreamContext, durables: Sequence[str]) -> None:
-    """Raise NotProvisionedError unless the named durables are as declared here."""
-    if problems := await drift(js, durables):
+async def require(
+    js: JetStreamContext, durables: Sequence[str], needed: Collection[str] = ()
+) -> None:
+    """Raise NotProvisionedError unless durables and streams are as declared here."""
+    if problems := [*await stream_drift(js, needed), *await drift(js, durables)]:
         raise NotProvisionedError(
             "; ".join(problems) + ". Run `jimeng provision` first."
         )
@@ -151,6 +160,30 @@ async def drift(js: JetStreamContext, durables: Sequence[str]) -> list[str]:
             continue
         found += [f"consumer {stream}/{name}: {d}" for d in _differs(wanted, info)]
     return found
+
+
+async def stream_drift(js: JetStreamContext, needed: Collection[str]) -> list[str]:
+    """Return how the named streams differ from what is declared here, in words.
+
+    How much they keep, and how often, is the operator's.
+    """
+    found: list[str] = []
+    for wanted in streams():
+        if wanted.name not in needed:
+            continue
+        try:
+            info = await js.stream_info(str(wanted.name))
+        except NotFoundError:
+            found.append(f"stream {wanted.name} does not exist")
+            continue
+        found += [
+            f"stream {wanted.name}: {difference}"
+            for difference in _differs(wanted, info, but=_OPERATORS)
+        ]
+    return found
+
+
+_OPERATORS = {"max_age", "max_bytes", "num_replicas"}
 
 
 def _stream(name: str, subjects: list[str], **settings: Any) -> StreamConfig:
@@ -229,14 +262,18 @@ async def _provide_consumer(
     return f"updated consumer {stream}/{wanted.durable_name}: {', '.join(differences)}"
 
 
-def _differs(wanted: StreamConfig | ConsumerConfig, info: Any) -> list[str]:
+def _differs(
+    wanted: StreamConfig | ConsumerConfig, info: Any, but: Collection[str] = ()
+) -> list[str]:
     """Compare the settings we choose; what we leave open is the server's."""
     defaults = asdict(type(wanted)())
     found = asdict(info.config)
     return [
         f"{name} is {_plain(found.get(name))}, declared {_plain(value)}"
         for name, value in asdict(wanted).items()
-        if value != defaults[name] and _plain(found.get(name)) != _plain(value)
+        if name not in but
+        and value != defaults[name]
+        and _plain(found.get(name)) != _plain(value)
     ]
 
 

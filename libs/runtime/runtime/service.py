@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings
 
 from contracts.bus import Bus, NotProvisionedError
 from contracts.ending import end
+from contracts.streams import NEEDED_TO_LIVE
 from runtime import logs
 from runtime.data import DataFolder
 from runtime.exits import end_within, fatal
@@ -47,6 +48,7 @@ class App:
         state: State = dict,
     ) -> None:
         self.bus = bus
+        bus.needed |= NEEDED_TO_LIVE
         self._before = before
         self._after = after
         self._state = state

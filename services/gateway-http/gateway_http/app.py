@@ -48,7 +48,14 @@ class Gateway(App):
 def create_app(settings: GatewaySettings, patience: Patience | None = None) -> Gateway:
     """Build the service; nothing is opened before it is started."""
     # Nothing is buffered: a create that was answered 503 must not be sent later.
-    bus = Bus(SERVICE, settings.link, fatal=fatal, buffered=False, scope=about)
+    bus = Bus(
+        SERVICE,
+        settings.link,
+        fatal=fatal,
+        needed=frozenset({"CMD"}),
+        buffered=False,
+        scope=about,
+    )
     listening = Listening(settings.host, settings.port)
     parts = Parts(
         bus=bus,

@@ -12,7 +12,13 @@ SOURCES = ("nats-server", "chromium", "ffmpeg", "simulator")
 
 def create_app(settings: Settings) -> App:
     """Build the service; files that are not there yet are waited for."""
-    bus = Bus("log-streamer", settings.link, fatal=fatal, scope=logs.about)
+    bus = Bus(
+        "log-streamer",
+        settings.link,
+        fatal=fatal,
+        needed=frozenset({"KV_follow"}),
+        scope=logs.about,
+    )
     streams = [
         Stream(
             bus,

@@ -4,7 +4,12 @@ The subjects follow from the messages: a service publishes its own facts, log li
 dead letters, asks the scheduler, and pulls from the durables of the commands it takes.
 """
 
-from contracts.streams import COMMANDS, FACTS_DURABLE
+from contracts.streams import (
+    COMMANDS,
+    FACTS_DURABLE,
+    NEEDED_TO_LIVE,
+    NEEDED_TO_TAKE,
+)
 
 WORKERS = ("uploader", "signer", "poller", "downloader", "log-streamer")
 SERVICES = ("scheduler", *WORKERS, "gateway-http")
@@ -73,11 +78,17 @@ def _common(service: str) -> list[str]:
         f"dlq.{service}.>",
         f"$KV.workers.{service}.>",
         *(f"req.scheduler.{verb}" for verb in _ASKS.get(service, ())),
+        *(f"$JS.API.STREAM.INFO.{stream}" for stream in sorted(_needs(service))),
         *(subject for durable in durables(service) for subject in _pulls(*durable)),
         # What it remembers of its commands between their deliveries.
         f"$KV.marks.{service}.>",
         f"$JS.API.DIRECT.GET.KV_marks.$KV.marks.{service}.>",
     ]
+
+
+def _needs(service: str) -> frozenset[str]:
+    """Return the streams a service looks at when it starts."""
+    return NEEDED_TO_LIVE | (NEEDED_TO_TAKE if durables(service) else frozenset())
 
 
 def durables(service: str) -> list[tuple[str, str]]:
