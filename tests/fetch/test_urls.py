@@ -1,8 +1,12 @@
 """How a URL is read, and what of it is shown."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fetch import ForbiddenURLError, is_public, masked, parse
 
@@ -71,3 +75,24 @@ def test_an_address_out_there_is_public(address):
 )
 def test_every_other_address_is_not(address):
     assert not is_public(address)
+
+
+@given(
+    st.one_of(
+        st.text(max_size=60),
+        st.builds("http://{}/{}".format, st.text(max_size=30), st.text(max_size=30)),
+        st.from_regex(r"https?://[a-z0-9.@:\[\]%\\/?#_-]{0,40}", fullmatch=True),
+    )
+)
+def test_whatever_is_given_is_refused_or_read_the_same_by_every_parser(text):
+    try:
+        target = parse(text)
+    except ForbiddenURLError:
+        return
+    assert parse(target.url) == target
+    split = urlsplit(target.url)
+    assert (split.scheme, split.port) == (target.scheme, target.port)
+    assert split.hostname == target.name
+    assert split.username is None
+    assert httpx.URL(target.url).raw_host.decode() == target.name
+    assert httpx.URL(text).host.strip("[]").lower() in {target.name, split.hostname}
