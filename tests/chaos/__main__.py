@@ -19,11 +19,13 @@ import httpx
 
 from chaos import evidence, faults, invariants, load, story
 from chaos.cluster import Cluster
+from chaos.invariants import Broken
 from chaos.times import Times
 from contracts.tasks import TERMINAL
 
 SECONDS_A_KILL, SECONDS_A_TASK, SHORTEST = 25.0, 8.0, 20.0
 PROGRESS_SECONDS = 5.0
+BACK_SECONDS = 120.0
 # Quiet is given up when nothing has moved for so long. Constants of the services that
 # no speed divides come into it: a redelivery after 30 s, a pause of up to 60 s.
 STILL_SECONDS = 150.0
@@ -135,39 +137,73 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
         storm = faults.Storm(cluster, events)
         for text in storm.skipped:
             say(f"skipped: {text}")
-        wishes = load.plan(options.seed, options.tasks, seconds)
-        sent = load.Load(cluster.api, wishes)
-        showing = asyncio.create_task(progress(cluster, storm, sent))
+        sent = load.Load(cluster.api, load.plan(options.seed, options.tasks, seconds))
         try:
-            loading = asyncio.create_task(sent.run())
-            try:
-                await storm.run()
-            finally:
-                await storm.calm()
-            await asyncio.wait_for(loading, 180)
-        finally:
-            showing.cancel()
-        say(f"calm after {time.monotonic() - began:.0f} s")
-        await cluster.wait_ready(120)
-        await quiet(cluster, longest=max(300.0, times.of(1200)))
-        world = await evidence.gather(cluster, sent.answers)
-        broken = invariants.judge(world)
+            broken = await endure(cluster, storm, sent)
+            say(f"calm after {time.monotonic() - began:.0f} s")
+            await quiet(cluster, longest=max(300.0, times.of(1200)))
+            world = await evidence.gather(cluster, sent.answers)
+        except BaseException:
+            say(f"outputs: {kept(cluster, options.out)}")
+            raise
+        broken += invariants.judge(world)
         if broken:
-            kept = options.out or Path(tempfile.mkdtemp(prefix="chaos-broken-"))
-            for path in story.write(kept / "stories", world, storm, broken):
-                say(f"story: {path}")
-            shutil.copytree(cluster.outputs, kept / "output", dirs_exist_ok=True)
-            for each in broken:
-                say(f"BROKEN {each}")
+            tell(broken, world, storm, kept(cluster, options.out))
         for task, why in story.failed_unasked(world).items():
             say(f"failed unasked: {task} {why[:200]}")
         for name in cluster.services:
             if exits := cluster.units[name].own_exits:
                 say(f"{name} ended by itself: {exits}")
-        took = time.monotonic() - began
         line = story.figures(cluster, world, storm, broken)
+        took = time.monotonic() - began
         say(f"seed {options.seed}: {line}, seconds {took:.0f}")
         return 1 if broken else 0
+
+
+async def endure(
+    cluster: Cluster, storm: faults.Storm, sent: load.Load
+) -> list[Broken]:
+    """Let storm and load pass, and everything come back."""
+    broken = []
+    showing = asyncio.create_task(progress(cluster, storm, sent))
+    loading = asyncio.create_task(sent.run())
+    try:
+        try:
+            await storm.run()
+        finally:
+            await storm.calm()
+        await asyncio.wait({loading}, timeout=BACK_SECONDS)
+        if not loading.done():
+            waiting = len(sent.wishes) - len(sent.answers.accepted)
+            text = f"after {BACK_SECONDS:g} s of calm {waiting} creates get no answer"
+            broken.append(Broken("BACK", text))
+            loading.cancel()
+        else:
+            loading.result()
+        await cluster.wait_ready(BACK_SECONDS)
+    except RuntimeError as error:
+        broken.append(Broken("BACK", str(error)))
+    finally:
+        showing.cancel()
+        loading.cancel()
+    return broken
+
+
+def kept(cluster: Cluster, out: Path | None) -> Path:
+    """Copy the outputs to where they stay, and return that folder."""
+    folder = out or Path(tempfile.mkdtemp(prefix="chaos-broken-"))
+    shutil.copytree(cluster.outputs, folder / "output", dirs_exist_ok=True)
+    return folder
+
+
+def tell(
+    broken: list[Broken], world: evidence.World, storm: faults.Storm, folder: Path
+) -> None:
+    """Write the stories, and name what is broken."""
+    for path in story.write(folder / "stories", world, storm, broken):
+        say(f"story: {path}")
+    for each in broken:
+        say(f"BROKEN {each}")
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ from chaos.proxy import Proxy
 from chaos.times import DESIGN, LATE_SECONDS, Times
 
 FILLER = "filler"
+FULL = b"no space left"
 CLOCK_SECONDS = 3600
 NETWORK = ("slow", "stall", "half_open", "cut", "reset", "cut_after")
 # What the site answers instead; a submit's own troubles are asked for by its prompt.
@@ -226,7 +227,22 @@ class Storm:
         await asyncio.to_thread(fill, folder / FILLER)
         await asyncio.sleep(event.seconds)
         (folder / FILLER).unlink(missing_ok=True)
+        if event.target == "nats":
+            await self._nats_again()
         return True
+
+    async def _nats_again(self) -> None:
+        """Restart nats-server, as an operator must whose disk was full.
+
+        A stream that once could not be written refuses everything until then, also when
+        there is room again (measured, 2.15.1).
+        """
+        nats = self.cluster.units["nats"]
+        if FULL in nats.output.read_bytes() and nats.pid:
+            processes.send(nats.pid, signal.SIGKILL)
+            self.done["full nats restarted"] += 1
+            await asyncio.sleep(processes.RESTART_SECONDS * 2)
+            await self.cluster.nats_ready()
 
     async def _clock(self, event: Event) -> bool:
         if not self.cluster.clock_library:

@@ -108,13 +108,13 @@ class Load:
     def __init__(self, api: httpx.AsyncClient, wishes: list[Wish]) -> None:
         self.answers = Answers()
         self._api = api
-        self._wishes = wishes
+        self.wishes = wishes
 
     async def run(self) -> None:
         """Send everything; returns when all are accepted and cancels were answered."""
         began = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as group:
-            for wish in self._wishes:
+            for wish in self.wishes:
                 now = asyncio.get_running_loop().time() - began
                 await asyncio.sleep(max(0.0, wish.at - now))
                 group.create_task(self._serve(wish))

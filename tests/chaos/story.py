@@ -65,7 +65,7 @@ def figures(
         "tasks": len(world.accepted),
         "kills": _kinds(storm, "kill"),
         "stops": _kinds(storm, "stop"),
-        "others": _kinds(storm, "net", "site", "disk", "clock"),
+        "others": _kinds(storm, "net", "site", "disk", "clock", "full"),
         "succeeded": statuses["succeeded"],
         "failed": f"{statuses['failed']} ({len(failed_unasked(world))} unasked)",
         "cancelled": statuses["cancelled"],
