@@ -1,16 +1,18 @@
 """The database is ours, whole, and as new as this version."""
 
+import json
 import sqlite3
 from contextlib import closing
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from runtime.settings import SettingsError
 from scheduler.store.engine import database_url, reading, reading_engine, writing_engine
-from scheduler.store.migrate import migrate
+from scheduler.store.migrate import _config, migrate
 from scheduler.store.tables import metadata
 
 
@@ -21,6 +23,24 @@ def test_the_migrations_make_the_tables_as_they_are_declared(tmp_path):
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
+
+
+def test_a_model_that_was_closed_before_stays_closed(tmp_path):
+    url = database_url("", tmp_path)
+    command.upgrade(_config(url), "0002")
+    with closing(sqlite3.connect(tmp_path / "gateway.db")) as db:
+        db.execute(
+            "INSERT INTO sessions (id, label, state, closed_models, region, masked,"
+            " has_proxy, max_active, created_at, updated_at) VALUES ('s', 'mine',"
+            """ 'active', '["m"]', 'cn', '0', 0, 2, '2026', '2026-11-21T04:00:00Z')"""
+        )
+        db.commit()
+    migrate(url)
+    with closing(sqlite3.connect(tmp_path / "gateway.db")) as db:
+        [(closed,)] = db.execute("SELECT closed_models FROM sessions").fetchall()
+    assert json.loads(closed) == [
+        {"model": "m", "reason": "closed by the site", "since": "2026-11-21T04:00:00Z"}
+    ]
 
 
 def test_migrating_again_does_nothing(tmp_path):

@@ -1,129 +1,14 @@
 """The scheduler on a real nats-server and database; the workers speak by hand."""
 
-import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
 from contracts import requests as asked
 from contracts import tasks as said
-from contracts.sessions import CheckSession, Credits, SessionChecked
+from contracts.sessions import CheckSession
 from contracts.tasks import CreateTask, Item, Job, ResultRef, TaskChanged
-from runtime.settings import load
-from scheduler.app import create_app
-from scheduler.settings import SchedulerSettings
-
-SECRET = "0123456789abcdef0123456789abcdef"
-
-
-class Stage:
-    """A running scheduler, and the hands that play every other service."""
-
-    def __init__(self, nats, make_bus, until, tmp_path):
-        self.nats = nats
-        self.until = until
-        self.make_bus = make_bus
-        self.data = tmp_path / "data"
-        self.commands = asyncio.Queue()
-        self.events = asyncio.Queue()
-
-    async def __aenter__(self):
-        await self.nats.provision()
-        await self.start_scheduler()
-        self.hands = self.make_bus("hands")
-        for kind in (
-            said.UploadReferences,
-            said.SubmitPlain,
-            said.SubmitInPage,
-            said.PollSession,
-            said.StoreResults,
-            CheckSession,
-        ):
-            self.hands.consume(kind, concurrency=4)(self.commands.put)
-        await self.hands.start()
-
-        async def take(message):
-            await self.events.put(TaskChanged.parse(message.data))
-
-        await self.hands.client.subscribe("evt.task.*.scheduler.*", cb=take)
-        await self.hands.client.flush()
-        return self
-
-    async def __aexit__(self, *_):
-        await self.app.stop()
-
-    async def start_scheduler(self):
-        link = self.nats.link
-        settings = load(
-            SchedulerSettings,
-            nats_url=link.url,
-            nats_user=link.user,
-            nats_password=link.password,
-            data_dir=self.data,
-            poll_min_secs=0.1,
-        )
-        self.app = create_app(settings)
-        await self.app.start()
-
-    async def next(self, kind):
-        async with asyncio.timeout(10):
-            while not isinstance(command := await self.commands.get(), kind):
-                pass
-        return command
-
-    async def status(self, wanted):
-        async with asyncio.timeout(10):
-            while (event := await self.events.get()).status != wanted:
-                pass
-        return event
-
-    async def session(self, secret=SECRET, outcome="active", uid="77"):
-        wish = asked.AddSession(credential=secret, label="mine")
-        session = (await self.hands.ask(wish)).session
-        check = await self.next(CheckSession)
-        await self.hands.emit(
-            SessionChecked(
-                session=session.id,
-                credential=check.credential,
-                outcome=outcome,
-                upstream_uid=uid,
-                credits=Credits(gift=60),
-                n=hash(session.id),
-            )
-        )
-        return session.id
-
-    async def create(self, task="t1", **more):
-        job = Job(model="jimeng-video-3.0", prompt="a fox", duration=5, ratio="16:9")
-        command = CreateTask(task=task, job=job, created_at=datetime.now(UTC), **more)
-        return await self.hands.send(command, f"create:{task}")
-
-    async def permit(self, submit, nonce="one", body_hash="h"):
-        return await self.hands.ask(
-            asked.AskPermit(
-                task=submit.task,
-                attempt=submit.attempt,
-                send=submit.send,
-                nonce=nonce,
-                submit_id=submit.submit_id,
-                body_hash=body_hash,
-            )
-        )
-
-    async def taken(self, count):
-        async def all_there():
-            return (await self.hands.ask(asked.ReadStats())).total == count
-
-        await self.until(all_there)
-
-    async def read(self, task="t1"):
-        return await self.hands.ask(asked.ReadTask(task=task))
-
-
-@pytest.fixture
-async def stage(nats, make_bus, until, tmp_path):
-    async with Stage(nats, make_bus, until, tmp_path) as stage:
-        yield stage
+from scheduler_support import SECRET
 
 
 async def test_a_task_is_led_from_create_to_result(stage):
