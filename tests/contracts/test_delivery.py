@@ -412,3 +412,41 @@ def test_pauses_grow_are_jittered_and_have_a_limit():
         longest = FIRST_PAUSE_SECONDS * 2 ** min(delivery - 1, 9)
         whole = min(LONGEST_PAUSE_SECONDS, longest)
         assert whole / 2 <= pause <= whole
+
+
+async def test_a_service_may_set_the_deadline_of_what_it_takes(
+    js, make_bus, until, step
+):
+    bus = make_bus("poller", pause=lambda _: 0.01)
+
+    @bus.consume(step, concurrency=1, deadline_seconds=0.2)  # the class says 1
+    async def handle(command):
+        await asyncio.Event().wait()
+
+    await bus.start()
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    await bus.send(step(task="t1", attempt=1), "one")
+    await until(lambda: _dead(js))
+    assert clock() - began < 0.9
+
+
+async def test_a_wait_that_is_not_counted_gives_the_whole_deadline_anew(
+    js, make_bus, until, step
+):
+    bus = make_bus("poller")
+    begun, done = [], asyncio.Event()
+
+    @bus.consume(step, concurrency=1)  # it has a second
+    async def handle(command):
+        begun.append(command)
+        if len(begun) <= 3:
+            raise Again(0.4, uncounted=True)
+        await asyncio.sleep(0.05)
+        done.set()
+
+    await bus.start()
+    await bus.send(step(task="t1", attempt=1), "one")
+    await until(done.is_set)
+    await until(lambda: _empty(js))
+    assert await _dead(js) is None

@@ -102,17 +102,23 @@ class Bus:
     # what a service takes
 
     def consume(
-        self, command: type[C], *, concurrency: int, restartable: bool = False
+        self,
+        command: type[C],
+        *,
+        concurrency: int,
+        restartable: bool = False,
+        deadline_seconds: float | None = None,
     ) -> Callable[[Callable[[C], Awaitable[None]]], Callable[[C], Awaitable[None]]]:
         """Take commands of one class, so many at a time.
 
         A `restartable` handler may be cut off anywhere at no cost: a stop hands its
-        command to another at once, instead of waiting for its end.
+        command to another at once, instead of waiting for its end. `deadline_seconds`
+        is instead of the class's own.
         """
         taken = Taken(
             command,
             self.service,
-            command.DEADLINE_SECONDS,
+            deadline_seconds or command.DEADLINE_SECONDS,
             remembered=not command.ENDLESS,
         )
 

@@ -44,11 +44,15 @@ log = logging.getLogger("bus")
 
 
 class Again(Exception):  # noqa: N818 - a plan, not an error
-    """Deliver this command again in so many seconds; nothing went wrong."""
+    """Deliver this command again in so many seconds; nothing went wrong.
 
-    def __init__(self, seconds: float) -> None:
+    `uncounted`: it could not begin, so its deadline counts from the next delivery on.
+    """
+
+    def __init__(self, seconds: float, *, uncounted: bool = False) -> None:
         super().__init__(f"again in {seconds:.3f} s")
         self.seconds = seconds
+        self.uncounted = uncounted
 
 
 class UnreadableError(Exception):
@@ -192,7 +196,10 @@ class Delivery:
                     known = await self._recall(raw, taken)
                     result = await self._start(call, raw, taken, known)
         except Again as again:
-            await self._remember(raw, taken, known)
+            if again.uncounted:
+                await self._forget(raw, taken)
+            else:
+                await self._remember(raw, taken, known)
             await raw.nak(delay=again.seconds)
         except asyncio.CancelledError:
             # The service stops: hand back at once instead of after ack_wait.

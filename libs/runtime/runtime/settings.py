@@ -124,6 +124,17 @@ class StorageSettings(BaseModel):
     )
 
 
+class DeadlineSettings(BaseModel):
+    """How long a step may take: its worker gives it up, its scheduler looks again."""
+
+    upload_deadline_secs: float = Field(
+        900, gt=0, description="How long references may take to get to the site."
+    )
+    download_deadline_secs: float = Field(
+        1800, gt=0, description="How long results may take to be stored."
+    )
+
+
 class PermitSettings(BaseModel):
     """How long one send may take; SETTLE_SECS must exceed what they add up to."""
 

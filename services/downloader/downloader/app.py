@@ -30,7 +30,11 @@ def create_app(settings: Settings) -> service.App:
         max_bytes=settings.download_max_bytes,
     )
     handlers.register(
-        bus, _store(settings), source, concurrency=settings.download_concurrency
+        bus,
+        _store(settings),
+        source,
+        concurrency=settings.download_concurrency,
+        deadline_seconds=settings.download_deadline_secs,
     )
     return service.App(bus)
 

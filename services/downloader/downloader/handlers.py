@@ -46,11 +46,23 @@ class Source:
         return tuple(dict.fromkeys(domain.secured(u, self.upstream) for u in urls))
 
 
-def register(bus: Bus, store: Store, source: Source, *, concurrency: int) -> None:
+def register(
+    bus: Bus,
+    store: Store,
+    source: Source,
+    *,
+    concurrency: int,
+    deadline_seconds: float,
+) -> None:
     """Take the results of finished jobs. What is stored already is not fetched."""
     troubles: Counter[str] = Counter()
 
-    @bus.consume(StoreResults, concurrency=concurrency, restartable=True)
+    @bus.consume(
+        StoreResults,
+        concurrency=concurrency,
+        restartable=True,
+        deadline_seconds=deadline_seconds,
+    )
     async def store_results(command: StoreResults) -> None:
         troubles[command.key] += 1
         patient = troubles[command.key] <= PATIENCE

@@ -19,7 +19,12 @@ RESULT_HOSTS = (
 )
 
 
-class Settings(settings.Settings, settings.UpstreamSettings, settings.StorageSettings):
+class Settings(
+    settings.Settings,
+    settings.UpstreamSettings,
+    settings.StorageSettings,
+    settings.DeadlineSettings,
+):
     """The site, where results come from, and where they go."""
 
     download_concurrency: int = Field(

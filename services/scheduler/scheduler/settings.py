@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from runtime.settings import (
+    DeadlineSettings,
     PermitSettings,
     SecretSettings,
     Settings,
@@ -19,7 +20,9 @@ from scheduler.work import Rules
 SUBMIT_DEADLINE_SECONDS = 90
 
 
-class SchedulerSettings(PermitSettings, SecretSettings, UpstreamSettings, Settings):
+class SchedulerSettings(
+    DeadlineSettings, PermitSettings, SecretSettings, UpstreamSettings, Settings
+):
     """Which database, and how patient."""
 
     database_url: str = Field(
@@ -43,12 +46,6 @@ class SchedulerSettings(PermitSettings, SecretSettings, UpstreamSettings, Settin
     )
     max_sends: int = Field(
         3, ge=1, le=10, description="Most sends of one attempt; then it is held."
-    )
-    upload_deadline_secs: float = Field(
-        900, gt=0, description="How long references may take to get to the site."
-    )
-    download_deadline_secs: float = Field(
-        1800, gt=0, description="How long results may take to be stored."
     )
     lease_secs: float = Field(
         10, gt=0, description="A standby scheduler takes over after this long."

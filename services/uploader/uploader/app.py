@@ -31,6 +31,7 @@ def create_app(settings: Settings, network: fetch.Network | None = None) -> serv
         site,
         concurrency=settings.upload_concurrency,
         patience=settings.reference_patience_secs,
+        deadline_seconds=settings.upload_deadline_secs,
     )
     return service.App(bus)
 

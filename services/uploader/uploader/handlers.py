@@ -28,6 +28,7 @@ def register(
     *,
     concurrency: int,
     patience: float,
+    deadline_seconds: float,
 ) -> None:
     """Take the uploads. An upload costs nothing, so a redelivery uploads again.
 
@@ -35,7 +36,12 @@ def register(
     """
     troubled: dict[str, float] = {}
 
-    @bus.consume(UploadReferences, concurrency=concurrency, restartable=True)
+    @bus.consume(
+        UploadReferences,
+        concurrency=concurrency,
+        restartable=True,
+        deadline_seconds=deadline_seconds,
+    )
     async def upload(command: UploadReferences) -> None:
         try:
             event = await _upload(bus, references, site, command)

@@ -5,7 +5,12 @@ from pydantic import Field
 from runtime import settings
 
 
-class Settings(settings.Settings, settings.UpstreamSettings, settings.StorageSettings):
+class Settings(
+    settings.Settings,
+    settings.UpstreamSettings,
+    settings.StorageSettings,
+    settings.DeadlineSettings,
+):
     """The site, and where the references lie."""
 
     upload_concurrency: int = Field(
