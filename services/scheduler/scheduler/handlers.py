@@ -44,6 +44,7 @@ FACTS: dict[str, type[Event]] = {
 
 def register(bus: Bus, writer: Writer, rules: Rules, vault: Vault) -> None:
     """Register what changes something; each waits for its commit."""
+    rounds = sends.Rounds(rules.poll_min_seconds)
 
     @bus.consume(said.CreateTask, concurrency=64)
     async def create(command: said.CreateTask) -> None:
@@ -62,7 +63,9 @@ def register(bus: Bus, writer: Writer, rules: Rules, vault: Vault) -> None:
 
     @bus.answer(asked.AskDue)
     async def due(request: asked.AskDue) -> asked.DueAttempts:
-        return await writer.do(lambda turn: sends.due(turn, request, rules, vault.open))
+        return await writer.do(
+            lambda turn: sends.due(turn, request, rules, rounds, vault.open)
+        )
 
     @bus.answer(asked.CancelTask)
     async def cancel(request: asked.CancelTask) -> asked.Cancelled:

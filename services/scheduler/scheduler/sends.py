@@ -1,6 +1,8 @@
 """What the signer and the poller ask before they speak to the site."""
 
 from collections.abc import Awaitable, Callable
+from math import inf
+from time import monotonic
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +16,7 @@ from scheduler.work import Rules, advance_on
 from scheduler.writer import Turn
 
 IDLE_POLL_SECONDS = 60.0
+SOONER = 0.8  # of an interval: timers are not exact
 
 
 async def permit(turn: Turn, asked: AskPermit, rules: Rules) -> Permit:
@@ -52,10 +55,34 @@ def _why_not(task: Task, attempt: Attempt, step: Step) -> str:
     return "already_granted"
 
 
+class Rounds:
+    """Keeps the poll rounds of a session apart.
+
+    So many good answers without a submit settle that it was not taken, and each round
+    stands for POLL_MIN_SECS of waiting. A poll that is put back by a worker that stops,
+    or delivered twice, must not make rounds of no time. Kept in memory, on the
+    monotonic clock: what a restart forgets is one round.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds * SOONER
+        self._begun: dict[str, float] = {}
+
+    def wait(self, session: str) -> float:
+        """Return in how many seconds a round may begin; 0: it begins now."""
+        now = monotonic()
+        left = self._begun.get(session, -inf) + self._seconds - now
+        if left > 0:
+            return left
+        self._begun[session] = now
+        return 0.0
+
+
 async def due(
     turn: Turn,
     asked: AskDue,
     rules: Rules,
+    rounds: Rounds,
     credential: Callable[[AsyncConnection, str], Awaitable[Credential]],
 ) -> DueAttempts:
     """Say what is to be looked up on a session now, and when to ask again."""
@@ -68,9 +95,11 @@ async def due(
     if session.state in {"expired", "unchecked"}:
         waiting = await attempts.unended(turn.db, asked.session)
         return DueAttempts(next_seconds=IDLE_POLL_SECONDS if waiting else None)
-    found = await attempts.due(turn.db, asked.session)
-    if not found:
+    if not await attempts.has_open(turn.db, asked.session):
         return DueAttempts()
+    if early := rounds.wait(asked.session):
+        return DueAttempts(next_seconds=early)
+    found = await attempts.due(turn.db, asked.session)
     advised = asked.advice_seconds or rules.poll_interval_seconds
     return DueAttempts(
         attempts=tuple(found),

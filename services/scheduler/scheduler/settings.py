@@ -63,11 +63,10 @@ class SchedulerSettings(
     @property
     def rules(self) -> Rules:
         """What decisions need of these."""
-        interval = max(self.poll_interval_secs, self.poll_min_secs)
         return Rules(
             limits=Limits(
                 max_poll=timedelta(seconds=self.max_poll_duration_secs),
-                settle_rounds=max(3, ceil(self.settle_secs / interval)),
+                settle_rounds=max(3, ceil(self.settle_secs / self.poll_min_secs)),
                 on_unknown=self.unknown_submit,
                 max_sends=self.max_sends,
                 upload=timedelta(seconds=self.upload_deadline_secs),

@@ -117,6 +117,16 @@ async def save(db: AsyncConnection, attempt: Attempt) -> bool:
     return done.rowcount == 1
 
 
+async def has_open(db: AsyncConnection, session: str) -> bool:
+    """Whether a session has something to poll."""
+    found = await db.scalar(
+        select(attempts.c.n)
+        .where(attempts.c.session == session, attempts.c.state.in_(OPEN))
+        .limit(1)
+    )
+    return found is not None
+
+
 async def due(db: AsyncConnection, session: str) -> list[DueAttempt]:
     """Begin a poll round for every sent attempt of a session."""
     rows = await db.execute(
