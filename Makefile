@@ -50,6 +50,7 @@ chaos: .venv/browser ## Storm it: TASKS=60 KILLS=20 SEED=7 SPEED=10
 
 bench: .venv/browser ## Measure how much it can do
 	@$(PYTHON) tests/bench/overhead.py
+	@$(PYTHON) tests/bench/engine.py
 
 lock: .tools/bin/uv ## Resolve all dependencies anew into requirements.lock
 	@sh deploy/tools/lock.sh
