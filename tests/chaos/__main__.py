@@ -133,6 +133,8 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
     if options.plan:
         say("\n".join(map(str, events)))
         return 0
+    if not any(event.kind == "clock" for event in events):
+        cluster.clock_library = None
     async with cluster:
         storm = faults.Storm(cluster, events)
         for text in storm.skipped:
