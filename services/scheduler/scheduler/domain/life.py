@@ -34,7 +34,6 @@ Decide = Callable[..., Step]
 
 _WAITING: Mapping[type, Decide] = {
     Reserved: sending.reserved,
-    Adopted: sending.adopted,
     CancelAsked: following.cancel,
     Due: following.due,
 }
@@ -46,8 +45,14 @@ _FOLLOWED: Mapping[type, Decide] = {  # its task has ended; it has not
     said.Generated: following.generated,
     said.GenerationFailed: following.generation_failed,
 }
+_SEEN: Mapping[type, Decide] = {  # as well; a late no is about what was not seen
+    said.Progressed: following.progressed,
+    said.Absent: following.absent,
+    said.Generated: following.generated,
+    said.GenerationFailed: following.generation_failed,
+}
 TABLE: Mapping[Situation, Mapping[type, Decide]] = {
-    ("queued", None): _WAITING,
+    ("queued", None): {**_WAITING, Adopted: sending.adopted},
     ("queued", "ended"): _WAITING,
     ("submitting", "reserved"): {
         said.Uploaded: sending.uploaded,
@@ -73,10 +78,7 @@ TABLE: Mapping[Situation, Mapping[type, Decide]] = {
         Due: following.due,
     },
     ("polling", "known"): {
-        said.Progressed: following.progressed,
-        said.Absent: following.absent,
-        said.Generated: following.generated,
-        said.GenerationFailed: following.generation_failed,
+        **_SEEN,
         CancelAsked: following.cancel,
         Due: following.due,
     },
@@ -89,8 +91,8 @@ TABLE: Mapping[Situation, Mapping[type, Decide]] = {
     },
     ("cancelled", "permitted"): _FOLLOWED,
     ("failed", "permitted"): _FOLLOWED,
-    ("cancelled", "known"): {**_FOLLOWED, said.Absent: following.absent},
-    ("failed", "known"): {**_FOLLOWED, said.Absent: following.absent},
+    ("cancelled", "known"): _SEEN,
+    ("failed", "known"): _SEEN,
 }
 
 
