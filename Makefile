@@ -10,7 +10,7 @@ PYTHON := $(BIN)/python
 PYPROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 PACKAGES := $(patsubst %/py.typed,%,$(wildcard libs/*/*/py.typed services/*/*/py.typed))
 
-.PHONY: help setup run test check fix e2e chaos bench lock asyncapi env-example \
+.PHONY: help setup run test check fix e2e chaos bench lock asyncapi life env-example \
 	contracts-snapshot isolated clean
 
 help: ## Print this
@@ -57,6 +57,9 @@ lock: .tools/bin/uv ## Resolve all dependencies anew into requirements.lock
 
 asyncapi: .venv/ready ## Write docs/asyncapi.yaml from the message classes
 	@$(PYTHON) deploy/tools/asyncapi.py > docs/asyncapi.yaml
+
+life: .venv/ready ## Write docs/life-of-a-task.md from the scheduler's own decisions
+	@$(PYTHON) deploy/tools/life_of_a_task.py > docs/life-of-a-task.md
 
 env-example: .venv/ready ## Write .env.example from the settings classes
 	@$(PYTHON) deploy/tools/env_example.py > .env.example
