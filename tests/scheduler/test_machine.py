@@ -43,7 +43,7 @@ Death = st.sampled_from(["", "", "", "before", "after"])
 
 
 @dataclass
-class Job_:
+class Bought:
     """A submit at the site, which knows no doubles: each arrival is paid for."""
 
     attempt: int
@@ -82,10 +82,10 @@ class Life(RuleBasedStateMachine):
         same = before.attempt and after.attempt and before.attempt.n == after.attempt.n
         if same and before.attempt.state == "ended":
             assert after.attempt == before.attempt
-        if after.attempt and after.attempt.state == "ended":
-            if not (same and before.attempt.state == "ended"):
-                assert after.attempt.n not in self.freed
-                self.freed.add(after.attempt.n)
+        over = after.attempt and after.attempt.state == "ended"
+        if over and not (same and before.attempt.state == "ended"):
+            assert after.attempt.n not in self.freed
+            self.freed.add(after.attempt.n)
         self.commands += after.commands
         self.step = after
         return after
@@ -126,7 +126,7 @@ class Life(RuleBasedStateMachine):
             return
         if dies == "before":
             return
-        job = self.jobs.setdefault(command.attempt, Job_(command.attempt))
+        job = self.jobs.setdefault(command.attempt, Bought(command.attempt))
         if fate == "taken":
             job.charges += 1
         elif fate == "late":
@@ -241,25 +241,30 @@ class Life(RuleBasedStateMachine):
             attempt = self.step.attempt
             if self.step.task.ended and (not attempt or attempt.state == "ended"):
                 return
-            self.now += timedelta(minutes=1)
-            if self.step.task.due_at and self.step.task.due_at <= self.now:
-                self.happen(Due())
-            if self.step.task.status == "queued":
-                self.reserve()
-            if self.step.task.stage == "held":
-                self.happen(ResolveAsked("fail"))
-            for command in [self.commands.pop() for _ in self.commands[:]]:
-                if isinstance(command, said.Submit):
-                    self._send(command, "taken", "")
-                elif isinstance(command, said.StoreResults):
-                    who = {"task": "t", "attempt": command.attempt}
-                    self._tell(said.Stored(**who, results=(RESULT,)))
-            if attempt and attempt.state in {"permitted", "known"}:
-                self.poll(progress=True)
-            for fact in [self.facts.pop(0) for _ in self.facts[:]]:
-                self.happen(fact)
+            self._go_on()
             self.nothing_is_paid_for_twice()
         raise AssertionError(f"it never ends: {self.step}")
+
+    def _go_on(self):
+        """A minute of a world in which everything works."""
+        attempt = self.step.attempt
+        self.now += timedelta(minutes=1)
+        if self.step.task.due_at and self.step.task.due_at <= self.now:
+            self.happen(Due())
+        if self.step.task.status == "queued":
+            self.reserve()
+        if self.step.task.stage == "held":
+            self.happen(ResolveAsked("fail"))
+        for command in [self.commands.pop() for _ in self.commands[:]]:
+            if isinstance(command, said.Submit):
+                self._send(command, "taken", "")
+            elif isinstance(command, said.StoreResults):
+                who = {"task": "t", "attempt": command.attempt}
+                self._tell(said.Stored(**who, results=(RESULT,)))
+        if attempt and attempt.state in {"permitted", "known"}:
+            self.poll(progress=True)
+        for fact in [self.facts.pop(0) for _ in self.facts[:]]:
+            self.happen(fact)
 
 
 Life.TestCase.settings = settings(max_examples=150, stateful_step_count=30)
