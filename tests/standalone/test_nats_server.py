@@ -27,6 +27,9 @@ async def server(tmp_path):
         yield server
 
 
+OWN_INBOX = {*SERVICES, "dlq"}
+
+
 async def connect(server, user, password=None):
     errors = asyncio.Queue()
 
@@ -37,7 +40,7 @@ async def connect(server, user, password=None):
         server.url,
         user=user,
         password=password or server.passwords[user],
-        inbox_prefix=f"_INBOX_{user}".encode() if user in SERVICES else b"_INBOX",
+        inbox_prefix=f"_INBOX_{user}".encode() if user in OWN_INBOX else b"_INBOX",
         error_cb=note,
         max_reconnect_attempts=1,
     )
@@ -137,6 +140,12 @@ FORBIDDEN = {
     "log-streamer": ("evt.task.t.scheduler.failed", "req.scheduler.credential"),
     "gateway-http": ("cmd.signer.page.t-1", "req.scheduler.credential"),
     "scheduler": ("evt.task.t.signer.submitted", "$JS.API.STREAM.PURGE.EVT"),
+    "dlq": (
+        "$JS.API.STREAM.PURGE.DLQ",
+        "$JS.API.STREAM.MSG.DELETE.CMD",
+        "req.scheduler.credential",
+        "$KV.marks.signer.page.t-1.1",
+    ),
     "viewer": (
         "cmd.scheduler.create.t",
         "$JS.API.CONSUMER.CREATE.CMD",

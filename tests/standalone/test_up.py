@@ -131,6 +131,21 @@ def test_ctrl_c_in_the_middle_of_work_stops_everything_and_work_goes_on_later(st
     nobody_left(again)
 
 
+def test_systemd_hears_that_it_is_ready_lives_and_stops(start):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        name = f"@jimeng-up-{os.getpid()}"
+        systemd.bind("\0" + name[1:])
+        systemd.settimeout(30)
+        up = start("--simulate", NOTIFY_SOCKET=name, WATCHDOG_USEC="200000")
+        assert systemd.recv(100) == b"READY=1"
+        assert [systemd.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+        up.interrupt()
+        while (word := systemd.recv(100)) == b"WATCHDOG=1":
+            pass
+    assert word == b"STOPPING=1"
+    assert up.process.returncode == 0
+
+
 def test_ctrl_c_while_it_starts_leaves_nothing(start):
     up = start("--simulate")
     up.begins()

@@ -78,7 +78,7 @@ async def put_back(js: JetStreamContext, dead: Letter) -> Kept:
     }
     try:
         ack = await js.publish(
-            dead.subject, dead.body, stream=dead.stream, headers=headers
+            dead.subject, dead.body, stream=dead.stream or None, headers=headers
         )
     except APIError as error:
         if is_still_there(error):
@@ -100,7 +100,7 @@ async def take_out(js: JetStreamContext, sequence: int) -> None:
 
 def _letter(raw: RawStreamMsg) -> Letter:
     headers = dict(raw.headers or {})
-    _, service, subject = str(raw.subject).split(".", 2)
+    service, _, subject = str(raw.subject).removeprefix("dlq.").partition(".")
     # What the server adds to its answer tells of DLQ, not of the message.
     own = {n: v for n, v in headers.items() if n not in _ANSWERS}
     return Letter(
