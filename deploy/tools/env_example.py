@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, ByteSize, SecretStr
 from pydantic_settings import BaseSettings
 
 from runtime.settings import Settings
@@ -60,6 +60,8 @@ def shown(default: Any) -> str:
     """Return a default as it would be written in the file."""
     if default is None or isinstance(default, SecretStr):
         return ""
+    if isinstance(default, ByteSize):
+        return default.human_readable(separator="")
     if isinstance(default, tuple):
         return ",".join(map(str, default))
     return str(default)

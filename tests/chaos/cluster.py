@@ -217,6 +217,7 @@ class Cluster:
             "NATS_USER": service,
             "NATS_PASSWORD": self.passwords[service],
             "DATA_DIR": str(self.data),
+            "MIN_FREE_DISK": "0",  # ours is small, and is to be filled
             "SECRET_KEY": self.secret,
             "JIMENG_UPSTREAM": self.site_url,
             "PORT": str(self.port),

@@ -413,3 +413,34 @@ async def test_the_sessions_proxy_can_be_left_out(wanting, host, scheduler):
 def test_the_settings_take_hosts_as_a_list(monkeypatch):
     monkeypatch.setenv("DOWNLOAD_HOSTS", "a.example, b.example")
     assert load(Settings, _env_file=None).download_hosts == ("a.example", "b.example")
+
+
+async def test_without_room_a_result_waits_and_is_not_asked_for(
+    nats, scheduler, host, tmp_path, store, until, caplog
+):
+    urls = (f"{host.origin}/f/a",)
+    command = StoreResults(
+        task=TASK,
+        attempt=1,
+        session="one",
+        submit_id="s",
+        items=(Item(id="1", urls=urls),),
+        kind="image",
+    )
+    with caplog.at_level(logging.WARNING):
+        async with downloading(nats, host.origin, tmp_path, min_free_disk="900000TiB"):
+            await scheduler.bus.send(command, "one")
+            await until(lambda: "results wait for room: the disk has" in caplog.text)
+            assert await scheduler.left() == 1
+    assert host.seen == []
+    assert stored_names(store) == []
+    assert scheduler.events.empty()
+
+
+async def test_what_is_stored_already_is_told_without_room(
+    nats, scheduler, host, wanting
+):
+    first = await wanting("/f/a")
+    again = await wanting("/f/a", min_free_disk="900000TiB")
+    assert again.results == first.results
+    assert len(host.seen) == 1

@@ -270,3 +270,40 @@ async def test_a_start_removes_uploads_that_a_kill_cut_off_an_hour_ago(
         os.utime(part, (time.time() - age,) * 2)
     async with run_gateway() as gateway:
         assert gateway.files() == ["0190/.reference-1.young.part"]
+
+
+async def test_without_room_nothing_is_accepted_and_readyz_and_health_say_so(
+    scheduler, all_beat, run_gateway
+):
+    await all_beat()
+    async with run_gateway(min_free_disk="900000TiB") as gateway:
+        plain = await gateway.http.post("/api/v1/tasks", json={"prompt": "a fox"})
+        form = await gateway.http.post(
+            "/api/v1/tasks", data={"prompt": "@1"}, files={"files": ("a.png", b"x")}
+        )
+        ready = await gateway.http.get("/readyz")
+        health = await gateway.http.get("/api/v1/health")
+        stats = await gateway.http.get("/api/v1/stats")
+        kept = gateway.files()
+
+    for answer in (plain, form):
+        assert answer.status_code == 507
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["type"] == "storage_full"
+        assert "MIN_FREE_DISK (900000.0 TiB): free some" in answer.json()["detail"]
+    assert (kept, scheduler.created) == ([], [])
+    assert ready.status_code == 200
+    assert "MIN_FREE_DISK" in ready.json()["notes"][0]
+    assert (health.status_code, health.json()["ok"]) == (503, False)
+    assert "MIN_FREE_DISK" in health.json()["notes"][0]
+    assert stats.status_code == 200
+
+
+async def test_a_worker_whose_disk_is_full_is_told_of_in_readyz(gateway, beat, until):
+    await beat("downloader", lacking_room="the disk has 3 MiB left")
+
+    async def told():
+        answer = await gateway.http.get("/readyz")
+        return answer.json()["notes"] == ["the disk has 3 MiB left"]
+
+    await until(told)

@@ -74,6 +74,11 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def folder(self) -> Path:
+        """What all blobs lie in: the disk that they need room on."""
+        return self._folder
+
     def path(self, key: str) -> Path:
         """Where a blob lies. Raises InvalidKeyError; says nothing about existence."""
         task, name = check_key(key)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    ByteSize,
     Field,
     SecretStr,
     ValidationError,
@@ -121,6 +122,11 @@ class StorageSettings(BaseModel):
 
     storage_url: str = Field(
         "", description="file:<folder>; default file: DATA_DIR/blobs."
+    )
+    min_free_disk: ByteSize = Field(
+        ByteSize(2 * 1024**3),
+        description="With less room than this (500MB, 2GiB) creates are refused and "
+        "downloads wait; 0: never.",
     )
 
 

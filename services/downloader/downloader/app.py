@@ -8,6 +8,7 @@ from downloader import handlers
 from downloader.domain import account_of
 from downloader.settings import Settings
 from runtime import logs, service
+from runtime.room import Room
 from runtime.settings import SettingsError
 
 
@@ -29,14 +30,17 @@ def create_app(settings: Settings) -> service.App:
         hosts=settings.download_hosts,
         max_bytes=settings.download_max_bytes,
     )
+    store = _store(settings)
+    room = Room(settings.min_free_disk, settings.data_dir, store.folder)
     handlers.register(
         bus,
-        _store(settings),
+        store,
         source,
+        room,
         concurrency=settings.download_concurrency,
         deadline_seconds=settings.download_deadline_secs,
     )
-    return service.App(bus)
+    return service.App(bus, state=lambda: {"lacking_room": room.lacking()})
 
 
 def _store(settings: Settings) -> blobs.Store:

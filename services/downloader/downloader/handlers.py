@@ -7,14 +7,16 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 
 import jimeng
-from blobs import Store
+from blobs import StorageFullError, Store
 from contracts.bus import Bus
+from contracts.delivery import Again
 from contracts.requests import Credential, GetCredential
 from contracts.tasks import Item, ResultRef, StoreResults
 from downloader import domain
 from downloader.domain import Place
 from downloader.fetch import Fetcher, TroubleError
 from downloader.storing import NeverError, Storing, stored_before
+from runtime.room import RETRY_SECONDS, NoRoomError, Room
 
 Site = Callable[[Credential], AbstractAsyncContextManager[jimeng.Jimeng]]
 # Some 30 s of pauses: after that a link of lower bit rate is better than none.
@@ -50,11 +52,15 @@ def register(
     bus: Bus,
     store: Store,
     source: Source,
+    room: Room,
     *,
     concurrency: int,
     deadline_seconds: float,
 ) -> None:
-    """Take the results of finished jobs. What is stored already is not fetched."""
+    """Take the results of finished jobs. What is stored already is not fetched.
+
+    Without room for more they wait, and as long as they must: they are paid for.
+    """
     troubles: Counter[str] = Counter()
 
     @bus.consume(
@@ -67,7 +73,11 @@ def register(
         troubles[command.key] += 1
         patient = troubles[command.key] <= PATIENCE
         try:
-            results = await _results(bus, store, source, command, patient=patient)
+            results = await _results(bus, store, source, room, command, patient=patient)
+        except (NoRoomError, StorageFullError) as error:
+            troubles[command.key] -= 1
+            log.warning("results wait for room: %s", error)
+            raise Again(RETRY_SECONDS, uncounted=True) from None
         except NeverError as error:
             if troubles[command.key] < SURE:
                 raise  # it is paid for: a CDN may err for a moment
@@ -81,7 +91,13 @@ def register(
 
 
 async def _results(
-    bus: Bus, store: Store, source: Source, command: StoreResults, *, patient: bool
+    bus: Bus,
+    store: Store,
+    source: Source,
+    room: Room,
+    command: StoreResults,
+    *,
+    patient: bool,
 ) -> list[ResultRef]:
     """Store what is not there yet, through one client."""
     results: list[ResultRef] = []
@@ -91,6 +107,7 @@ async def _results(
             place = Place(command.task, index)
             result = await stored_before(store, place)
             if result is None:
+                room.check()
                 storing = storing or await _open(
                     bus, store, source, command, opened, patient=patient
                 )

@@ -18,6 +18,7 @@ from gateway_http.routes import sessions, status, tasks, videos
 from gateway_http.settings import GatewaySettings
 from gateway_http.workers import Workers
 from runtime.logs import about
+from runtime.room import Room
 from runtime.service import App, fatal
 from runtime.settings import SettingsError
 
@@ -57,16 +58,18 @@ def create_app(settings: GatewaySettings, patience: Patience | None = None) -> G
         scope=about,
     )
     listening = Listening(settings.host, settings.port)
+    store = _store(settings)
     parts = Parts(
         bus=bus,
-        store=_store(settings),
+        store=store,
         workers=Workers(bus),
+        room=Room(settings.min_free_disk, settings.data_dir, store.folder),
         public_url=settings.public_url,
         patience=patience or Patience(),
     )
     own = OwnHosts(lambda: listening.port, settings.public_url)
     serving = Serving(Guard(_web(parts), SERVICE, own), listening)
-    return Gateway(bus, listening, serving, parts.store)
+    return Gateway(bus, listening, serving, store)
 
 
 def _store(settings: GatewaySettings) -> blobs.Store:

@@ -6,6 +6,7 @@ blob behind.
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +20,12 @@ import blobs
 from contracts.tasks import FileRef
 from gateway_http import multipart, wish
 from gateway_http.inline import EncodingError, decoded, lift
-from gateway_http.problems import Problem, from_validation, invalid_field
+from gateway_http.problems import (
+    Problem,
+    from_validation,
+    invalid_field,
+    storage_full,
+)
 from gateway_http.references import linked, look_at, name_in
 from gateway_http.wish import Wish
 from jimeng import MODELS
@@ -32,6 +38,9 @@ LONGEST_TEXT = 256 * 1024  # the longest prompt, four bytes a character, with ro
 MOST_FILES = max(model.omni.total for model in MODELS.values() if model.omni)
 IDLE_SECONDS = 30.0
 LONGEST_NAME = 200
+FULL = "the disk is full: nothing was kept; free some room and send it again"
+
+log = logging.getLogger("http")
 
 
 @dataclass
@@ -60,7 +69,8 @@ class Shelf:
             text = f"larger than {LARGEST_FILE // MIB} MiB"
             raise invalid_field(f"files.{place}", text, 413) from None
         except blobs.StorageFullError as error:
-            raise Problem(507, "storage_full", str(error)) from None
+            log.error("a file of a create was not stored: %s", error)  # noqa: TRY400
+            raise storage_full(FULL) from None
         named = name or f"file-{place + 1}"
         self.files.append(await look_at(self.store, key, named, written, place))
 

@@ -9,6 +9,7 @@ from blobs import Store
 from contracts.bus import Bus
 from gateway_http.problems import ProblemBody
 from gateway_http.workers import Workers
+from runtime.room import Room
 
 TaskId = Annotated[str, Path(min_length=1, max_length=64, description="A task's id.")]
 
@@ -28,6 +29,7 @@ class Parts:
     bus: Bus
     store: Store
     workers: Workers
+    room: Room
     public_url: str = ""
     patience: Patience = Patience()
 

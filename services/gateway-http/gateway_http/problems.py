@@ -95,6 +95,11 @@ def unavailable(detail: str, kind: str = "unavailable", **more: Any) -> Problem:
     return Problem(503, kind, detail, **more)
 
 
+def storage_full(detail: str) -> Problem:
+    """Say that there is no room for what was sent; nothing of it is kept."""
+    return Problem(507, "storage_full", detail)
+
+
 def problem_response(problem: Problem, request_id: str) -> Response:
     """Write a problem as it travels."""
     body: dict[str, Any] = {

@@ -57,6 +57,12 @@ class Beats:
             for beat in self._found or ()
         )
 
+    @property
+    def lacking_room(self) -> list[str]:
+        """What workers say whose disk has too little room."""
+        said = (beat.get("lacking_room") for beat in self._found or ())
+        return [text for text in said if text]
+
 
 class Workers:
     """Reads the heartbeats, at most once a second."""

@@ -6,6 +6,7 @@ import jimeng
 from contracts.bus import Bus
 from contracts.requests import Credential
 from runtime import logs, service
+from runtime.room import Room
 from runtime.settings import SettingsError
 from uploader import handlers
 from uploader.domain import account_of
@@ -24,16 +25,18 @@ def create_app(settings: Settings, network: fetch.Network | None = None) -> serv
     def site(credential: Credential) -> jimeng.Jimeng:
         return jimeng.Jimeng(account_of(credential), upstream)
 
+    store = _store(settings)
+    room = Room(settings.min_free_disk, settings.data_dir, store.folder)
     fetcher = fetch.Fetcher(settings.jimeng_upstream, network)
     handlers.register(
         bus,
-        References(_store(settings), fetcher),
+        References(store, fetcher, room),
         site,
         concurrency=settings.upload_concurrency,
         patience=settings.reference_patience_secs,
         deadline_seconds=settings.upload_deadline_secs,
     )
-    return service.App(bus)
+    return service.App(bus, state=lambda: {"lacking_room": room.lacking()})
 
 
 def _store(settings: Settings) -> blobs.Store:

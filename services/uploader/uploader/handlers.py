@@ -8,10 +8,12 @@ from contextlib import AbstractAsyncContextManager
 import fetch
 import jimeng
 import media
-from blobs import MissingError
+from blobs import MissingError, StorageFullError
 from contracts.bus import Bus
+from contracts.delivery import Again
 from contracts.requests import Credential, GetCredential, RequestRefusedError
 from contracts.tasks import Uploaded, UploadFailed, UploadReferences
+from runtime.room import RETRY_SECONDS, NoRoomError
 from uploader import domain
 from uploader.references import NotAsAcceptedError, References
 
@@ -45,6 +47,9 @@ def register(
     async def upload(command: UploadReferences) -> None:
         try:
             event = await _upload(bus, references, site, command)
+        except (NoRoomError, StorageFullError) as error:
+            log.warning("references wait for room: %s", error)
+            raise Again(RETRY_SECONDS, uncounted=True) from None
         except fetch.TroubleError as error:
             since = troubled.setdefault(command.key, time.monotonic())
             if time.monotonic() - since < patience:

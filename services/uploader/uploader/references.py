@@ -6,6 +6,7 @@ import media
 from blobs import Store
 from contracts.tasks import FileRef
 from fetch import Fetcher, FetchError
+from runtime.room import Room
 from uploader import domain
 
 MIB = 1024 * 1024
@@ -21,9 +22,10 @@ class NotAsAcceptedError(Exception):
 class References:
     """The references of tasks, looked into before anything is sent."""
 
-    def __init__(self, store: Store, fetcher: Fetcher) -> None:
+    def __init__(self, store: Store, fetcher: Fetcher, room: Room) -> None:
         self._store = store
         self._fetcher = fetcher
+        self._room = room
 
     def path(self, file: FileRef) -> Path:
         """Where the bytes of a file lie."""
@@ -32,7 +34,8 @@ class References:
     async def look(self, files: tuple[FileRef, ...]) -> list[media.Probed]:
         """Fetch what is not here yet, and say what each file is, by its bytes.
 
-        Raises NotAsAcceptedError, blobs.MissingError and fetch.FetchError.
+        Raises NotAsAcceptedError, blobs.MissingError, fetch.FetchError and, where there
+        is no room for what is fetched, NoRoomError and blobs.StorageFullError.
         """
         found = []
         room = LARGEST_TASK
@@ -46,6 +49,7 @@ class References:
         """Bring a file here, once for all attempts; return its size."""
         if await self._store.exists(file.key):
             return await self._store.size(file.key)
+        self._room.check()
         limit = min(LARGEST_FILE, room)
         opened = self._fetcher.open(file.url, limit=limit, seconds=FETCH_SECONDS)
         try:

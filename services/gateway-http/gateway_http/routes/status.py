@@ -72,9 +72,10 @@ def router(parts: Parts) -> APIRouter:
     async def ready() -> Ready:
         """Tell whether every service lives."""
         beats = await parts.workers.beats()
-        if problem := _not_ready(beats):
+        notes = _notes(parts, beats)
+        if problem := _not_ready(beats, notes):
             raise problem
-        return Ready(services=dict(beats.instances), notes=_notes(beats))
+        return Ready(services=dict(beats.instances), notes=notes)
 
     @routes.get("/api/v1/stats", responses=problems(503))
     async def stats() -> Stats:
@@ -91,7 +92,7 @@ def router(parts: Parts) -> APIRouter:
     return routes
 
 
-def _not_ready(beats: Beats) -> Exception | None:
+def _not_ready(beats: Beats, notes: list[str]) -> Exception | None:
     if not beats.known:
         return unavailable("NATS does not answer", "not_ready", missing=["nats"])
     if missing := beats.missing:
@@ -99,27 +100,31 @@ def _not_ready(beats: Beats) -> Exception | None:
             f"not running: {', '.join(missing)}",
             "not_ready",
             missing=missing,
-            notes=_notes(beats),
+            notes=notes,
         )
     return None
 
 
-def _notes(beats: Beats) -> list[str]:
-    return [] if beats.has_browser else [NO_BROWSER]
+def _notes(parts: Parts, beats: Beats) -> list[str]:
+    """Say what is missing while everything lives."""
+    room = dict.fromkeys(filter(None, [parts.room.lacking(), *beats.lacking_room]))
+    return [*room, *([] if beats.has_browser else [NO_BROWSER])]
 
 
 async def _health(parts: Parts) -> Health:
     beats = await parts.workers.beats()
     pool, tasks = await _from_scheduler(parts)
-    notes = _notes(beats)
-    if problem := _not_ready(beats):
+    notes = _notes(parts, beats)
+    lacking = parts.room.lacking() or beats.lacking_room
+    if problem := _not_ready(beats, notes):
         notes = [str(problem), *notes] if beats.known else [str(problem)]
     if pool is None:
         notes.append("the scheduler does not answer")
     elif not pool.healthy:
         notes.append("no account can work: add one with `jimeng sessions add`")
     return Health(
-        ok=beats.known and not beats.missing and bool(pool and pool.healthy),
+        ok=not (not beats.known or beats.missing or lacking)
+        and bool(pool and pool.healthy),
         gateway_version=VERSION,
         sessions=pool,
         tasks=tasks,

@@ -13,7 +13,7 @@ from fetch import LONGEST_URL
 from gateway_http.accept import NotAcceptedError, accept
 from gateway_http.intake import Received, Shelf, receive, shelf
 from gateway_http.parts import Parts, TaskId, problems
-from gateway_http.problems import Problem, refused, unavailable
+from gateway_http.problems import Problem, refused, storage_full, unavailable
 from gateway_http.reading import as_queued, cancel_task, read_task
 from gateway_http.references import job_of
 from gateway_http.views import TaskView, task_view
@@ -102,10 +102,12 @@ def router(parts: Parts) -> APIRouter:
         "",
         status_code=201,
         openapi_extra=_body(),
-        responses=problems(400, 413, 415, 422, 503),
+        responses=problems(400, 413, 415, 422, 503, 507),
     )
     async def create(request: Request) -> Created:
         """Ask for a video. 201 means that it will be made, whatever stops meanwhile."""
+        if lacking := parts.room.lacking():
+            raise storage_full(lacking)
         task = str(uuid_utils.uuid7())
         async with shelf(parts.store, task) as lent:
             command = await _command(parts, task, await receive(request, lent))
