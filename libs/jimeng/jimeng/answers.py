@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jimeng.echoes import MASK, without
 from jimeng.errors import UNKNOWN_EFFECT, BadAnswer, Refused, effect_of
 
 EXCERPT_CHARS = 500
@@ -26,7 +27,6 @@ _NAME = "|".join(map(re.escape, _MASKED.split()))
 # As a JSON member, also inside a JSON string, and as a cookie or query pair.
 _MEMBER = re.compile(rf'("(?:{_NAME})\\*"\s*:\s*\\*")[^"\\]+', re.IGNORECASE)
 _PAIR = re.compile(rf"\b((?:{_NAME})=)[^\s;&\"'<>\\]+", re.IGNORECASE)
-_MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,8 @@ class Answer:
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
     """The text without its secrets: known values, and values of telling names."""
-    for secret in secrets:
-        text = text.replace(secret, _MASK) if secret else text
-    return _PAIR.sub(rf"\g<1>{_MASK}", _MEMBER.sub(rf"\g<1>{_MASK}", text))
+    text = without(text, secrets)
+    return _PAIR.sub(rf"\g<1>{MASK}", _MEMBER.sub(rf"\g<1>{MASK}", text))
 
 
 def kept(text: str, secrets: Iterable[str] = ()) -> str:
@@ -66,8 +65,7 @@ def read_answer(status: int, text: str, secrets: Iterable[str] = ()) -> Answer:
     secrets = tuple(secrets)
     # Whatever is read from it goes to people, rows and logs: our own secrets echoed
     # back are taken out before.
-    for secret in filter(None, secrets):
-        text = text.replace(secret, _MASK)
+    text = without(text, secrets)
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
