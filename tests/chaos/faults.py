@@ -124,7 +124,7 @@ class Storm:
         if not self.cluster.small and self._planned("disk"):
             found.append("disk full: needs root and mount")
         if not self.cluster.clock_library and self._planned("clock"):
-            found.append("clock jumps: libfaketime is not installed")
+            found.append("clock jumps: need Linux and a C compiler")
         return found
 
     def _planned(self, kind: str) -> bool:
@@ -153,7 +153,7 @@ class Storm:
             (folder / FILLER).unlink(missing_ok=True)
         if self.cluster.clock_library:
             for name in self.cluster.services:
-                self.cluster.clock_file(name).write_text("+0\n")
+                self.cluster.clock_file(name).write_text("0\n")
         if self.cluster.site:
             with suppress(httpx.HTTPError):
                 await self.cluster.site.delete("/_sim/faults")
@@ -253,7 +253,7 @@ class Storm:
         file = self.cluster.clock_file(event.target)
         file.write_text(f"{event.how}\n")
         await asyncio.sleep(event.seconds)
-        file.write_text("+0\n")
+        file.write_text("0\n")
         return True
 
 
