@@ -165,6 +165,18 @@ async def test_what_the_site_takes_at_a_time_is_learnt(stage):
     assert (task.status, task.stage) == ("queued", "waiting")
 
 
+async def test_a_refused_prededuction_has_the_credits_read(stage):
+    session = await stage.session()
+    await stage.create()
+    submit = await stage.next(said.SubmitPlain)
+    await stage.permit(submit)
+    await stage.refuse(submit, "5001")
+    check = await stage.next(CheckSession)
+    assert (check.session, check.cheap) == (session, True)
+    told = await stage.tells("changed", state="cooling")
+    assert told.why == "words (5001)"
+
+
 async def test_no_more_jobs_a_day_than_its_cap(stage):
     session = await stage.session()
     await stage.hands.ask(SetSession(id=session, daily_cap=1))

@@ -5,6 +5,7 @@ import secrets
 from dataclasses import replace
 
 from contracts.sessions import SessionChanged
+from scheduler.check_work import ask_check
 from scheduler.domain import pool
 from scheduler.domain.rows import Session
 from scheduler.domain.steps import Signal
@@ -22,6 +23,9 @@ async def apply_signal(turn: Turn, signal: Signal) -> None:
     jitter = 0.5 + secrets.randbelow(501) / 1000
     after = pool.apply(session, signal, turn.now, jitter)
     await write_session(turn, session, after, signal.text)
+    if signal.code == pool.NO_PREDEDUCT and after.state == "cooling":
+        # Not even one is taken: the next time, its credits tell why.
+        await ask_check(turn, session.id, cheap=True)
 
 
 async def proven(turn: Turn, session_id: str) -> None:
