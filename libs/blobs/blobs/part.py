@@ -15,6 +15,7 @@ from threading import Lock
 from uuid import uuid4
 
 from blobs.errors import BlobError, BusyError, StorageFullError
+from boundary import boundary
 
 CHUNK_BYTES = 256 * 1024
 # EFBIG is the process's own limit; to the caller it is the same: no room for this file.
@@ -74,26 +75,30 @@ class Part:
             # In this order: no tag may ever stand beside the bytes of another.
             os.ftruncate(self._file, 0)
             os.lseek(self._file, 0, os.SEEK_SET)
-            self._tag_path.write_text(f"{_boot()}\n{tag}" if tag else "")
+            with boundary("write", self._tag_path.name):
+                self._tag_path.write_text(f"{_boot()}\n{tag}" if tag else "")
             self.size, self.tag, self._hash = 0, tag, sha256()
 
     def write(self, data: bytes) -> None:
         """Append; raises StorageFullError."""
         with self._lock, _room():
             rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(self._file, rest) :]
+            with boundary("write", self.path.name):
+                while rest:
+                    rest = rest[os.write(self._file, rest) :]
             self._hash.update(data)
             self.size += len(data)
 
     def publish(self, target: Path) -> Written:
         """Make it the blob `target`: from now on it survives a power cut."""
         with self._lock, _room():
-            os.fsync(self._file)
+            with boundary("fsync", self.path.name):
+                os.fsync(self._file)
             on_disk = os.fstat(self._file).st_size
             if on_disk != self.size:
                 raise BlobError(f"{self.size} bytes written, {on_disk} on disk")
-            self.path.replace(target)
+            with boundary("rename", target.name):
+                self.path.replace(target)
             sync_folder(target.parent)
             self._tag_path.unlink(missing_ok=True)
             self._close()
@@ -154,7 +159,8 @@ def sync_folder(folder: Path) -> None:
     """Write out which names a folder has."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(handle)
+        with boundary("fsync folder"):
+            os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -19,6 +19,7 @@ from nats.js.api import PubAck
 from nats.js.errors import APIError
 from pydantic import BaseModel
 
+from boundary import boundary
 from contracts.answering import answer_to
 from contracts.connection import (
     GONE_SECONDS,
@@ -168,11 +169,12 @@ class Bus:
         def register(handler: Callable[[Any], Awaitable[R]]) -> None:
             async def reply(message: NatsMessage) -> None:
                 answer = await answer_to(request, handler, message.body)
-                await self.broker.publish(
-                    answer.model_dump_json(exclude_none=True).encode(),
-                    message.raw_message.reply,
-                    correlation_id=message.correlation_id,
-                )
+                with boundary("reply", request.SUBJECT):
+                    await self.broker.publish(
+                        answer.model_dump_json(exclude_none=True).encode(),
+                        message.raw_message.reply,
+                        correlation_id=message.correlation_id,
+                    )
 
             self.broker.subscriber(
                 request.SUBJECT,
@@ -264,9 +266,10 @@ class Bus:
         return cast("R", request.REPLY.model_validate(answer.ok))
 
     async def _ask_once(self, request: Request[R], seconds: float) -> bytes:
-        reply = await self.client.request(
-            request.subject, request.body(), timeout=seconds
-        )
+        with boundary("request", request.subject):
+            reply = await self.client.request(
+                request.subject, request.body(), timeout=seconds
+            )
         return bytes(reply.data)
 
     async def _publish(
@@ -282,31 +285,33 @@ class Bus:
         # Without `stream` this is a core publish: no acknowledgement, silently lost
         # where no stream listens. Without an id, a retry after a lost
         # acknowledgement is a second message.
-        return await self.broker.publish(
-            body,
-            subject,
-            stream=stream,
-            timeout=PUBLISH_SECONDS,
-            headers={
-                "Nats-Msg-Id": message_id,
-                "content-type": "application/json",
-                **(headers or {}),
-            },
-            correlation_id=correlation,
-        )
+        with boundary("publish", subject):
+            return await self.broker.publish(
+                body,
+                subject,
+                stream=stream,
+                timeout=PUBLISH_SECONDS,
+                headers={
+                    "Nats-Msg-Id": message_id,
+                    "content-type": "application/json",
+                    **(headers or {}),
+                },
+                correlation_id=correlation,
+            )
 
     async def _bury(self, letter: DeadLetter) -> None:
         """Tell first that the step died, so that no slot is stranded."""
         if died := letter.died():
             await self.emit(died)
-        await self.broker.publish(
-            letter.raw.data,
-            letter.subject,
-            stream="DLQ",
-            timeout=PUBLISH_SECONDS,
-            headers=letter.headers,
-            correlation_id=letter.correlation,
-        )
+        with boundary("publish", letter.subject):
+            await self.broker.publish(
+                letter.raw.data,
+                letter.subject,
+                stream="DLQ",
+                timeout=PUBLISH_SECONDS,
+                headers=letter.headers,
+                correlation_id=letter.correlation,
+            )
 
     # the connection
 

@@ -9,6 +9,7 @@ from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
 from nats.js.errors import APIError, NotFoundError
 
+from boundary import boundary
 from contracts.message import now
 from contracts.streams import Kept, is_still_there
 
@@ -77,9 +78,10 @@ async def put_back(js: JetStreamContext, dead: Letter) -> Kept:
         "correlation_id": dead.correlation,
     }
     try:
-        ack = await js.publish(
-            dead.subject, dead.body, stream=dead.stream or None, headers=headers
-        )
+        with boundary("publish", dead.subject):
+            ack = await js.publish(
+                dead.subject, dead.body, stream=dead.stream or None, headers=headers
+            )
     except APIError as error:
         if is_still_there(error):
             return Kept.STILL_THERE
@@ -91,7 +93,8 @@ async def put_back(js: JetStreamContext, dead: Letter) -> Kept:
 async def take_out(js: JetStreamContext, sequence: int) -> None:
     """Delete a dead letter for good; raises NoLetterError."""
     try:
-        await js.delete_msg(STREAM, sequence)
+        with boundary("delete", STREAM):
+            await js.delete_msg(STREAM, sequence)
     except APIError as error:
         if "no message found" in str(error.description):
             raise NoLetterError(f"there is no dead letter {sequence}") from None

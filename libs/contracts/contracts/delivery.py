@@ -27,6 +27,7 @@ from faststream.message import StreamMessage
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
+from boundary import boundary
 from contracts.ending import end
 from contracts.marks import Marks, Record
 from contracts.message import Message, now
@@ -200,7 +201,8 @@ class Delivery:
                 await self._forget(raw, taken)
             else:
                 await self._remember(raw, taken, known)
-            await raw.nak(delay=again.seconds)
+            with boundary("nak", raw.subject):
+                await raw.nak(delay=again.seconds)
         except asyncio.CancelledError:
             # The service stops: hand back at once instead of after ack_wait.
             with suppress(Exception):  # away: ack_wait hands it back
@@ -210,7 +212,8 @@ class Delivery:
             await self._failed(raw, taken, known, error)
         else:
             await self._forget(raw, taken)
-            await raw.ack()
+            with boundary("ack", raw.subject):
+                await raw.ack()
             return result
         return None
 
@@ -251,7 +254,8 @@ class Delivery:
             },
         )
         await self._remember(raw, taken, known)
-        await raw.nak(delay=wait)
+        with boundary("nak", raw.subject):
+            await raw.nak(delay=wait)
 
     async def _end(self, letter: DeadLetter, known: Record | None) -> None:
         log.error(
@@ -264,10 +268,12 @@ class Delivery:
         except Exception:
             log.exception("dead letter not stored, again", extra=letter.headers)
             await self._remember(letter.raw, letter.taken, known)
-            await letter.raw.nak(delay=LONGEST_PAUSE_SECONDS)
+            with boundary("nak", letter.raw.subject):
+                await letter.raw.nak(delay=LONGEST_PAUSE_SECONDS)
             return
         await self._forget(letter.raw, letter.taken)
-        await letter.raw.term()
+        with boundary("term", letter.raw.subject):
+            await letter.raw.term()
 
     # what is remembered between deliveries
 
@@ -288,7 +294,8 @@ class Delivery:
     async def _hand_back(self, raw: Msg, taken: Taken, known: Record | None) -> None:
         if _marked(raw, taken):
             await self._remember(raw, taken, known)
-        await raw.nak()
+        with boundary("nak", raw.subject):
+            await raw.nak()
 
 
 _REASONS = {UnreadableError: "unreadable", DeadlyError: "crashes"}
@@ -356,7 +363,7 @@ async def _in_progress(raw: Msg, every_seconds: float) -> AsyncIterator[None]:
         while True:
             await asyncio.sleep(every_seconds)
             with suppress(Exception):  # a lost beat is made good by the next
-                await raw.in_progress()
+                await raw.in_progress()  # no boundary: changes nothing
 
     task = asyncio.create_task(beat())
     try:

@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
 
+from boundary import boundary
 from contracts.message import Value, now
 
 BUCKET = "marks"
@@ -58,7 +59,8 @@ class Marks:
         """Remember; returns when it is on disk, because a crash may come next."""
         jetstream = self._client().jetstream(timeout=KEEP_SECONDS)
         body, headers = _kept(record)
-        await jetstream.publish(_subject(command), body, headers=headers)
+        with boundary("publish", _subject(command)):
+            await jetstream.publish(_subject(command), body, headers=headers)
 
     async def note(self, command: Msg, record: Record | None) -> None:
         """Remember, or forget, without waiting: the command is settled right after.
@@ -66,7 +68,7 @@ class Marks:
         One that is lost lets a deadline begin later, or leaves a mark too many.
         """
         body, headers = _kept(record) if record else (b"", _FORGET)
-        with suppress(Exception):
+        with suppress(Exception), boundary("publish", _subject(command)):
             await self._client().publish(_subject(command), body, headers=headers)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from nats.aio.msg import Msg
 
+from boundary import boundary
+
 FETCH_SECONDS = 2.0  # a pull lost in a restart of the server is noticed after this
 PAUSE_SECONDS = 1.0
 
@@ -86,5 +88,6 @@ async def _next(subscriber: Any) -> Msg | None:
         return None
     if subscriber.running:
         return message
-    await message.nak()  # the service stops: another may have it at once
+    with boundary("nak", message.subject):
+        await message.nak()  # the service stops: another may have it at once
     return None

@@ -8,6 +8,7 @@ from functools import cache
 
 import httpcore
 
+from boundary import boundary
 from fetch.errors import (
     FetchError,
     ForbiddenURLError,
@@ -128,10 +129,11 @@ async def _asked(
         target=target.path.encode(),
     )
     headers = [("Host", target.authority), *_HEADERS]
-    async with pool.stream(
-        "GET", url, headers=headers, extensions={"timeout": _TIMEOUT}
-    ) as response:
-        yield response
+    with boundary("fetch"):
+        async with pool.stream(
+            "GET", url, headers=headers, extensions={"timeout": _TIMEOUT}
+        ) as response:
+            yield response
 
 
 def _header(response: httpcore.Response, name: str) -> str:

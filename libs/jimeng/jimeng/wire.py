@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr
 
+from boundary import boundary
 from jimeng.errors import NoAnswer, Unreachable
 from jimeng.socks4 import Socks4Transport
 
@@ -66,6 +67,9 @@ class _Departure:
         self.stopped: Exception | None = None
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith("send_request_body.complete"):
+            with boundary("site sent"):
+                return
         if not event.endswith("send_request_headers.started"):
             return
         if info["request"].method == b"CONNECT":
@@ -124,15 +128,17 @@ class Wire:
             raise _broken(host, error, left=departure.left) from None
 
     async def _read(self, request: httpx.Request) -> Reply:
-        response = await self.http.send(request, stream=True)
-        try:
-            content = bytearray()
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > MAX_ANSWER_BYTES:
-                    raise httpx.DecodingError("the answer is too long", request=request)
-        finally:
-            await response.aclose()
+        content = bytearray()
+        with boundary("site exchange", request.url.path):
+            response = await self.http.send(request, stream=True)
+            try:
+                async for chunk in response.aiter_bytes():
+                    content += chunk
+                    if len(content) > MAX_ANSWER_BYTES:
+                        text = "the answer is too long"
+                        raise httpx.DecodingError(text, request=request)
+            finally:
+                await response.aclose()
         return Reply(response.status_code, content.decode(errors="replace"))
 
     @asynccontextmanager
@@ -140,8 +146,9 @@ class Wire:
         self, url: str, headers: Mapping[str, str]
     ) -> AsyncIterator[httpx.Response]:
         """An open answer whose body the caller reads; redirects are not followed."""
-        async with self.http.stream("GET", url, headers=dict(headers)) as response:
-            yield response
+        with boundary("site download"):
+            async with self.http.stream("GET", url, headers=dict(headers)) as response:
+                yield response
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from boundary import boundary
 from runtime.settings import SettingsError
 
 REAL_SITE = "the real site"
@@ -70,7 +71,8 @@ class DataFolder:
         if not file.exists():
             draft = file.with_suffix(f".{os.getpid()}")
             draft.write_text(self._upstream + "\n")
-            draft.replace(file)
+            with boundary("rename", file.name):
+                draft.replace(file)
         owner = file.read_text().strip()
         if owner != self._upstream:
             raise SettingsError(

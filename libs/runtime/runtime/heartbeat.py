@@ -63,6 +63,7 @@ class Heartbeat:
     ) -> None:
         await self._beating.aclose()
         with suppress(Exception):  # it expires by itself
+            # no boundary: nobody's work depends on it
             await self._bus.jetstream.publish(self._subject, headers=_FAREWELL)
 
     async def beat(self) -> None:
@@ -77,6 +78,7 @@ class Heartbeat:
             **self._state(),
         }
         # A plain KV put would lose the time to live.
+        # no boundary: nobody's work depends on it
         await self._bus.jetstream.publish(
             self._subject,
             json.dumps(body).encode(),

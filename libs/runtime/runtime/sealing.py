@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from boundary import boundary
+
 KEY_ID_BYTES = 4
 NONCE_BYTES = 12
 SHORTEST_ROOT = 32
@@ -93,10 +95,13 @@ def rotate(file: Path) -> None:
     """
     old, previous = root_secret(None, file), previous_of(file)
     if not previous.exists():
-        os.link(file, previous)
+        with boundary("link", previous.name):
+            os.link(file, previous)
         _sync(file.parent)
     if root_secret(None, previous) == old:
-        _draft(file).replace(file)
+        draft = _draft(file)
+        with boundary("rename", file.name):
+            draft.replace(file)
         _sync(file.parent)
 
 
@@ -110,7 +115,8 @@ def _create(file: Path) -> None:
     """Write a new secret whole or not at all; a racing start keeps the first one."""
     draft = _draft(file)
     try:
-        os.link(draft, file)
+        with boundary("link", file.name):
+            os.link(draft, file)
     except FileExistsError:
         pass
     finally:
@@ -123,13 +129,15 @@ def _draft(file: Path) -> Path:
     with os.fdopen(handle, "w") as out:
         out.write(secrets.token_urlsafe(48) + "\n")
         out.flush()
-        os.fsync(out.fileno())
+        with boundary("fsync", file.name):
+            os.fsync(out.fileno())
     return draft
 
 
 def _sync(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(handle)
+        with boundary("fsync folder"):
+            os.fsync(handle)
     finally:
         os.close(handle)

@@ -93,4 +93,5 @@ class LogShipping:
             **{k: v for k, v in line.items() if k not in {"source", "dropped"}},
         )
         # Core publish: no acknowledgement is waited for.
+        # no boundary: stdout has the line
         await self._bus.client.publish(message.subject, message.body())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nats.js.errors import NotFoundError
 
+from boundary import boundary
 from contracts.bus import Bus
 from contracts.logs import LogLine
 from contracts.message import now
@@ -74,12 +75,13 @@ class Stream:
         )
         # The id makes a line that was published just before a crash no second one.
         unique = identity or f"{line.after.inode}:{line.begin}:skipped"
-        await self._bus.jetstream.publish(
-            message.subject,
-            message.body(),
-            stream=LogLine.STREAM,
-            headers={"Nats-Msg-Id": f"{self._source}:{unique}"},
-        )
+        with boundary("publish", message.subject):
+            await self._bus.jetstream.publish(
+                message.subject,
+                message.body(),
+                stream=LogLine.STREAM,
+                headers={"Nats-Msg-Id": f"{self._source}:{unique}"},
+            )
 
     async def _left_at(self) -> Place | None:
         with suppress(NotFoundError):
@@ -91,7 +93,8 @@ class Stream:
 
     async def _remember(self, place: Place) -> None:
         body = json.dumps(asdict(place)).encode()
-        await self._bus.jetstream.publish(self._key, body)
+        with boundary("publish", self._key):
+            await self._bus.jetstream.publish(self._key, body)
 
     @property
     def _key(self) -> str:

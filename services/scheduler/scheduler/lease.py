@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts.ending import end
 from scheduler.store import lease
-from scheduler.store.engine import reading
+from scheduler.store.engine import reading, writing
 
 LOOKS = 10  # of a standby, in the life of a lease
 BEATS = 4  # of a holder
@@ -100,7 +100,7 @@ class Lease:
             return await lease.read(db)
 
     async def _take(self, owner: str, seen: lease.Held) -> bool:
-        async with self._writing.begin() as db:
+        async with writing(self._writing) as db:
             epoch = await lease.take(db, owner, seen)
         if epoch is None:
             return False
@@ -130,12 +130,12 @@ class Lease:
                     self._fatal("the database has been away for too long")
 
     async def _beat(self) -> None:
-        async with self._writing.begin() as db:
+        async with writing(self._writing) as db:
             await self.check(db)
             await lease.beat(db)
 
     async def _release(self) -> None:
-        async with self._writing.begin() as db:
+        async with writing(self._writing) as db:
             await self.check(db)
             await lease.release(db)
 

@@ -15,7 +15,7 @@ from runtime.sealing import (
 )
 from runtime.settings import SettingsError
 from scheduler.settings import SchedulerSettings
-from scheduler.store.engine import database_url, writing_engine
+from scheduler.store.engine import database_url, writing, writing_engine
 from scheduler.store.migrate import migrate
 from scheduler.vault import Vault
 
@@ -69,7 +69,7 @@ async def _seal_again(url: URL, vault: Vault) -> int:
     """Do it in one transaction, then leave no page of the old seals behind."""
     engine = writing_engine(url)
     try:
-        async with engine.begin() as db:
+        async with writing(engine) as db:
             count = await vault.seal_again(db)
         async with engine.connect() as db:
             plain = await db.get_raw_connection()

@@ -20,6 +20,7 @@ from contracts.message import Command, Event, now
 from contracts.requests import RequestRefusedError
 from scheduler.lease import DeposedError, Lease
 from scheduler.store import outbox
+from scheduler.store.engine import writing
 from scheduler.store.outbox import Parcel
 
 MOST = 256  # pieces of work in one transaction
@@ -121,7 +122,7 @@ class Writer:
         loop.call_later(LATER_SECONDS, self._more.set)
 
     async def _transact(self, pieces: list[_Piece]) -> float | None:
-        async with self._engine.begin() as db:
+        async with writing(self._engine) as db:
             await self._lease.check(db)
             turn = Turn(db, now())
             for piece in pieces:

@@ -18,6 +18,7 @@ from ipaddress import ip_address
 from time import monotonic
 from urllib.parse import urlsplit
 
+from boundary import boundary
 from signer.dial import dial
 
 CHUNK_BYTES = 64 * 1024
@@ -180,12 +181,14 @@ class Exit:
         while chunk := await reader.read(CHUNK_BYTES):
             if tunnel.cut or tunnel.far is None:
                 return
-            if tunnel.host == self._guarded:
-                if monotonic() >= self._until:
-                    return
+            if tunnel.host != self._guarded:
+                await _put(tunnel.far, chunk)
+            elif monotonic() < self._until:
                 self.sent = True
-            tunnel.far.write(chunk)
-            await tunnel.far.drain()
+                with boundary("page sent"):
+                    await _put(tunnel.far, chunk)
+            else:
+                return
 
     def _ended(self, tunnel: _Tunnel) -> None:
         self._tunnels.discard(tunnel)
@@ -200,8 +203,12 @@ class Exit:
 async def _pump(source: StreamReader, sink: StreamWriter) -> None:
     with suppress(OSError):
         while chunk := await source.read(CHUNK_BYTES):
-            sink.write(chunk)
-            await sink.drain()
+            await _put(sink, chunk)
+
+
+async def _put(sink: StreamWriter, chunk: bytes) -> None:
+    sink.write(chunk)
+    await sink.drain()
 
 
 async def _asked(reader: StreamReader, writer: StreamWriter) -> tuple[str, int]:

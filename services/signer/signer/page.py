@@ -17,6 +17,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page as Tab
 
 import jimeng
+from boundary import boundary
 from jimeng import SessionEffect
 from jimeng.draft import PATH as GENERATE_PATH
 from signer.domain import NotSentError
@@ -210,7 +211,8 @@ class Page:
             async with asyncio.timeout(permit_until - monotonic()) as timer:
                 sending = _Sending(place_of(url), permit_until, seconds, timer)
                 self._sending = sending
-                status, text = await self._tab.evaluate(_SEND, [url, body])
+                with boundary("page exchange"):
+                    status, text = await self._tab.evaluate(_SEND, [url, body])
         except (TimeoutError, PlaywrightError) as error:
             raise self._failed(sending, error) from None
         except BaseException:
@@ -248,7 +250,7 @@ class Page:
                 log.debug("the page asked for %s:%d, outside its fence", *host)
                 await route.abort("blockedbyclient")
             else:
-                await route.continue_()
+                await route.continue_()  # no boundary: the page loads itself
 
     async def _depart(self, route: Route) -> None:
         """Let the awaited submit leave, once; no other request to the generate URL."""
@@ -265,7 +267,8 @@ class Page:
             now = asyncio.get_running_loop().time()
             sending.timer.reschedule(now + sending.seconds)
             self._exit.guard(sending.place[0], sending.seconds)
-            await route.continue_()
+            with boundary("page leave"):
+                await route.continue_()
 
     def spoil(self) -> None:
         """Cut it off at once; what it may still want to send finds no way out."""

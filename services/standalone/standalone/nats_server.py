@@ -165,7 +165,7 @@ def _private(file: Path, text: str) -> None:
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as out:
         out.write(text)
-    draft.replace(file)
+    draft.replace(file)  # no boundary: written anew at each start
 
 
 def _config(port: int, folder: Path, server: NatsServer) -> str:

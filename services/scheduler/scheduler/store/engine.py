@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from boundary import boundary
 from runtime.settings import SettingsError
 
 BUSY_MS = 5_000
@@ -76,8 +77,20 @@ def _prepare(engine: AsyncEngine, *, begin: str, readonly: bool) -> None:
 @asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Read in one consistent snapshot."""
+    # no boundary: it writes nothing
     async with engine.connect() as connection, connection.begin():
         yield connection
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Write in one transaction, committed where it is left without an error."""
+    # no boundary: what it begins has one where it ends
+    async with engine.connect() as connection, connection.begin() as transaction:
+        yield connection
+        if transaction.is_active:  # not rolled back meanwhile
+            with boundary("commit"):
+                await transaction.commit()
 
 
 def copy_database(source: Path, target: Path) -> None:

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import URL, Connection
 
+from boundary import boundary
 from runtime.settings import SettingsError
 from scheduler.store.engine import copy_database
 
@@ -37,7 +38,8 @@ def migrate(url: URL) -> None:
                 return
             if now is not None:
                 _keep_copy(file, now)
-            command.upgrade(config, "head")
+            with boundary("commit", "migration"):
+                command.upgrade(config, "head")
         finally:
             engine.dispose()
 
