@@ -26,12 +26,13 @@ run: .venv/browser ## Show the gateway at work, on a simulated site
 test: .venv/browser ## Run the tests
 	@$(PYTHON) -m pytest
 
-check: .venv/ready ## Format, lint, types, layers, declared dependencies
+check: .venv/ready ## Format, lint, types, layers, dependencies, boundaries
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy $(PACKAGES)
 	@$(BIN)/lint-imports
 	@$(PYTHON) deploy/tools/declared.py
+	@$(PYTHON) deploy/tools/boundaries.py
 
 isolated: .venv/ready ## Import each package with its declared dependencies alone
 	@$(PYTHON) deploy/tools/declared.py --isolated
