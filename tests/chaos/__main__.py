@@ -67,11 +67,11 @@ async def quiet(cluster: Cluster, longest: float) -> bool:
         open_ = evidence.database(cluster, attempts)[0]["n"]
         accounts = (await cluster.site.get("/_sim/accounts")).json()
         running = sum(account["running"] for account in accounts)
-        waiting = await _creates(cluster)
+        waiting = await _commands(cluster)
         if not left and not open_ and not running and not waiting:
             return True
         stages = Counter(f"{t['status']}/{t['stage']}" for t in left)
-        now = f"{len(left)} tasks, {open_} attempts, {running} jobs, {waiting} creates"
+        now = f"{len(left)} tasks, {open_} attempts, {running} jobs, {waiting} commands"
         now += "".join(f", {count} {name}" for name, count in stages.most_common())
         if now != before:
             moved, before = time.monotonic(), now
@@ -87,13 +87,13 @@ async def quiet(cluster: Cluster, longest: float) -> bool:
     return False
 
 
-async def _creates(cluster: Cluster) -> int:
-    """Count the creates that the scheduler has still to take in."""
+async def _commands(cluster: Cluster) -> int:
+    """Count what is still to be done; a poll is not: it may wait for long."""
     assert cluster.client
-    pattern = "cmd.scheduler.create.>"
     stream = cluster.client.jetstream()
-    info = await stream.stream_info("CMD", subjects_filter=pattern)
-    return len(info.state.subjects or {})
+    info = await stream.stream_info("CMD", subjects_filter=">")
+    subjects = info.state.subjects or {}
+    return sum(not subject.startswith("cmd.poller.") for subject in subjects)
 
 
 async def progress(cluster: Cluster, storm: faults.Storm, sent: load.Load) -> None:
