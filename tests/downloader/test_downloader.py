@@ -93,8 +93,9 @@ async def finished(site):
 
 
 @pytest.fixture
-async def downloader(nats, scheduler, site, tmp_path):
-    async with downloading(nats, site.origin, tmp_path) as app:
+async def downloader(nats, scheduler, site, tmp_path, request):
+    settings = getattr(request, "param", {})
+    async with downloading(nats, site.origin, tmp_path, **settings) as app:
         yield app
 
 
@@ -111,7 +112,36 @@ async def test_the_best_link_is_stored_and_described(
     assert result.height
     assert result.duration_ms
     assert await bytes_of(store, result.key) == finished.best
+    assert stored_names(store) == ["poster-0.jpg", "result-0.mp4"]
+    assert result.poster == f"{TASK}/poster-0.jpg"
+    with Image.open(store.path(result.poster)) as picture:
+        assert picture.format == "JPEG"
+
+
+@pytest.mark.parametrize(
+    "downloader",
+    [{"ffmpeg_path": "/nowhere/ffmpeg"}, {"ffmpeg_path": "/bin/false"}],
+    indirect=True,
+)
+async def test_without_a_poster_the_film_is_stored_nevertheless(
+    downloader, scheduler, finished, store, caplog
+):
+    event = await scheduler.wants(finished.command())
+    assert isinstance(event, Stored)
+    assert event.results[0].poster is None
     assert stored_names(store) == ["result-0.mp4"]
+    assert "no poster" in caplog.text
+
+
+async def test_a_poster_that_is_missing_is_made_without_fetching_again(
+    downloader, scheduler, finished, store
+):
+    first = await scheduler.wants(finished.command())
+    store.path(first.results[0].poster).unlink()
+    again = await scheduler.wants(finished.command())
+    assert again.results == first.results
+    assert await store.exists(again.results[0].poster)
+    assert finished.site.seen("download") == 1
 
 
 async def test_what_is_stored_is_not_fetched_twice(downloader, scheduler, finished):
@@ -416,30 +446,20 @@ def test_the_settings_take_hosts_as_a_list(monkeypatch):
 
 
 async def test_without_room_a_result_waits_and_is_not_asked_for(
-    nats, scheduler, host, tmp_path, store, until, caplog
+    wanting, scheduler, host, until, caplog
 ):
-    urls = (f"{host.origin}/f/a",)
-    command = StoreResults(
-        task=TASK,
-        attempt=1,
-        session="one",
-        submit_id="s",
-        items=(Item(id="1", urls=urls),),
-        kind="image",
-    )
     with caplog.at_level(logging.WARNING):
-        async with downloading(nats, host.origin, tmp_path, min_free_disk="900000TiB"):
-            await scheduler.bus.send(command, "one")
-            await until(lambda: "results wait for room: the disk has" in caplog.text)
-            assert await scheduler.left() == 1
-    assert host.seen == []
-    assert stored_names(store) == []
+        asking = asyncio.create_task(wanting("/f/a", min_free_disk="900000TiB"))
+        await until(lambda: "results wait for room: the disk has" in caplog.text)
+        assert await scheduler.left() == 1
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert (host.seen, await scheduler.dead()) == ([], 0)
     assert scheduler.events.empty()
 
 
-async def test_what_is_stored_already_is_told_without_room(
-    nats, scheduler, host, wanting
-):
+async def test_what_is_stored_already_is_told_without_room(host, wanting):
     first = await wanting("/f/a")
     again = await wanting("/f/a", min_free_disk="900000TiB")
     assert again.results == first.results

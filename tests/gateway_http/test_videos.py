@@ -141,3 +141,57 @@ async def test_a_file_that_was_removed_is_said_to_be_gone(gateway, video):
 
 async def test_a_result_that_does_not_exist_is_404(gateway, video):
     assert (await gateway.http.get(video[0] + "?index=1")).status_code == 404
+
+
+@pytest.fixture
+def poster(gateway, scheduler, video):
+    """Give the done task a poster; return its path."""
+    gateway.store("done/poster-0.jpg", b"\xff\xd8\xffpicture")
+    (result,) = scheduler.tasks["done"].results
+    with_poster = result.model_copy(update={"poster": "done/poster-0.jpg"})
+    scheduler.change("done", results=(with_poster,))
+    return "/api/v1/tasks/done/poster"
+
+
+async def test_a_poster_is_served_and_named_by_its_task(gateway, poster):
+    answer = await gateway.http.get(poster)
+    again = await gateway.http.get(
+        poster, headers={"if-none-match": answer.headers["etag"]}
+    )
+    task = (await gateway.http.get("/api/v1/tasks/done")).json()["task"]
+
+    assert (answer.status_code, answer.content) == (200, b"\xff\xd8\xffpicture")
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert again.status_code == 304
+    assert task["poster_url"] == task["results"][0]["poster_url"]
+    assert task["poster_url"] == gateway.url + poster
+
+
+async def test_a_result_without_a_poster_says_so(gateway, scheduler, video, poster):
+    gone = gateway.blobs / "done" / "poster-0.jpg"
+    gone.unlink()
+    (result,) = scheduler.tasks["done"].results
+    answers = [await gateway.http.get(poster)]
+    scheduler.change("done", results=(result.model_copy(update={"poster": None}),))
+    answers.append(await gateway.http.get(poster))
+    answers.append(await gateway.http.get("/api/v1/tasks/busy/poster"))
+    task = (await gateway.http.get("/api/v1/tasks/done")).json()["task"]
+
+    assert [a.status_code for a in answers] == [404] * 3
+    assert [a.json()["type"] for a in answers] == ["no_poster"] * 3
+    assert "no poster of this result" in answers[1].json()["detail"]
+    assert task["poster_url"] is None
+
+
+async def test_files_deleted_for_their_age_are_410_and_no_link_is_shown(
+    gateway, scheduler, video, poster
+):
+    scheduler.change("done", files_deleted_at=now())
+    answers = [await gateway.http.get(path) for path in (video[0], poster)]
+    task = (await gateway.http.get("/api/v1/tasks/done")).json()["task"]
+
+    for answer in answers:
+        assert (answer.status_code, answer.json()["type"]) == (410, "files_deleted")
+        assert "RETENTION_DAYS" in answer.json()["detail"]
+    assert (task["video_url"], task["poster_url"], task["results"]) == (None, None, [])
+    assert task["files_deleted_at"]

@@ -29,7 +29,12 @@ async def test_a_task_is_led_from_create_to_result(stage):
     store = await stage.next(said.StoreResults)
     assert store.submit_id == submit.submit_id
     result = ResultRef(
-        index=0, key="t1/result-0.mp4", mime="video/mp4", size=9, sha256="0"
+        index=0,
+        key="t1/result-0.mp4",
+        mime="video/mp4",
+        size=9,
+        sha256="0",
+        poster="t1/poster-0.jpg",
     )
     await stage.hands.emit(said.Stored(**one, results=(result,)))
     last = await stage.status("succeeded")

@@ -32,6 +32,7 @@ class Result(Model):
     mime: str
     size: int
     sha256: str
+    poster_url: str | None = None
 
 
 class Task(Model):
@@ -57,12 +58,14 @@ class Task(Model):
     queue_ahead: int | None = None
     waiting_for: str | None = None
     video_url: str | None = None
+    poster_url: str | None = None
     files: tuple[File, ...] = ()
     results: tuple[Result, ...] = ()
     error_code: str | None = None
     error_kind: str | None = None
     error_message: str | None = None
     upstream_charged: bool | None = None
+    files_deleted_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
     started_at: datetime | None = None

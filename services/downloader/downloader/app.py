@@ -7,6 +7,7 @@ from contracts.requests import Credential
 from downloader import handlers
 from downloader.domain import account_of
 from downloader.settings import Settings
+from downloader.storing import Shelf
 from runtime import logs, service
 from runtime.room import Room
 from runtime.settings import SettingsError
@@ -34,7 +35,7 @@ def create_app(settings: Settings) -> service.App:
     room = Room(settings.min_free_disk, settings.data_dir, store.folder)
     handlers.register(
         bus,
-        store,
+        Shelf(store, settings.ffmpeg_path),
         source,
         room,
         concurrency=settings.download_concurrency,

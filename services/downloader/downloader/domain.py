@@ -132,11 +132,18 @@ class Place:
         """Return the key of the stored result."""
         return f"{self.draft}.{extension}"
 
+    @property
+    def poster(self) -> str:
+        """The key of the picture of it."""
+        return f"{self.task}/poster-{self.index}.jpg"
+
     def among(self, keys: Sequence[str]) -> str | None:
         """Return the key of this result, if it is one of these."""
         return next((k for k in keys if k.startswith(f"{self.draft}.")), None)
 
-    def result(self, key: str, found: media.Probed, as_: blobs.Written) -> ResultRef:
+    def result(
+        self, key: str, found: media.Probed, as_: blobs.Written, poster: str | None
+    ) -> ResultRef:
         """Return what is told of the stored result."""
         return ResultRef(
             index=self.index,
@@ -147,6 +154,7 @@ class Place:
             width=found.width,
             height=found.height,
             duration_ms=found.duration_ms,
+            poster=poster,
         )
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 
 import jimeng
-from blobs import StorageFullError, Store
+from blobs import StorageFullError
 from contracts.bus import Bus
 from contracts.delivery import Again
 from contracts.requests import Credential, GetCredential
@@ -15,7 +15,7 @@ from contracts.tasks import Item, ResultRef, StoreResults
 from downloader import domain
 from downloader.domain import Place
 from downloader.fetch import Fetcher, TroubleError
-from downloader.storing import NeverError, Storing, stored_before
+from downloader.storing import NeverError, Shelf, Storing
 from runtime.room import RETRY_SECONDS, NoRoomError, Room
 
 Site = Callable[[Credential], AbstractAsyncContextManager[jimeng.Jimeng]]
@@ -50,7 +50,7 @@ class Source:
 
 def register(
     bus: Bus,
-    store: Store,
+    shelf: Shelf,
     source: Source,
     room: Room,
     *,
@@ -73,7 +73,7 @@ def register(
         troubles[command.key] += 1
         patient = troubles[command.key] <= PATIENCE
         try:
-            results = await _results(bus, store, source, room, command, patient=patient)
+            results = await _results(bus, shelf, source, room, command, patient=patient)
         except (NoRoomError, StorageFullError) as error:
             troubles[command.key] -= 1
             log.warning("results wait for room: %s", error)
@@ -92,7 +92,7 @@ def register(
 
 async def _results(
     bus: Bus,
-    store: Store,
+    shelf: Shelf,
     source: Source,
     room: Room,
     command: StoreResults,
@@ -105,11 +105,11 @@ async def _results(
         storing: Storing | None = None
         for index, item in enumerate(command.items):
             place = Place(command.task, index)
-            result = await stored_before(store, place)
+            result = await shelf.before(place)
             if result is None:
                 room.check()
                 storing = storing or await _open(
-                    bus, store, source, command, opened, patient=patient
+                    bus, shelf, source, command, opened, patient=patient
                 )
                 urls = source.secured(item.urls)
                 asked = item.model_copy(update={"urls": urls})
@@ -122,7 +122,7 @@ async def _results(
 
 async def _open(
     bus: Bus,
-    store: Store,
+    shelf: Shelf,
     source: Source,
     command: StoreResults,
     opened: AsyncExitStack,
@@ -144,4 +144,4 @@ async def _open(
             return source.secured([best, *links] if best else links)
 
     fetcher = Fetcher(carrier, source.allow, source.max_bytes)
-    return Storing(store, fetcher, renew, command.kind, patient=patient)
+    return Storing(shelf, fetcher, renew, command.kind, patient=patient)

@@ -37,6 +37,9 @@ class Settings(
         RESULT_HOSTS,
         description="Domains results may come from; not used with an upstream.",
     )
+    ffmpeg_path: str = Field(
+        "", description="The ffmpeg that makes posters; empty: it is searched."
+    )
     download_max_bytes: int = Field(
         2 * 1024**3, ge=1, description="No result is larger than this."
     )

@@ -1,10 +1,11 @@
 """One result from its links into the store: the best link first, renewed when old."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import media
-from blobs import Draft, MissingError, Store
+from blobs import BlobError, Draft, MissingError, Store, Written
 from contracts.tasks import Item, Kind, ResultRef
 from downloader.domain import Place
 from downloader.fetch import ExpiredError, Fetcher, TroubleError, UselessError
@@ -18,6 +19,52 @@ class NeverError(Exception):
     """No link gives the result, nor will one."""
 
 
+@dataclass(frozen=True)
+class Shelf:
+    """Where results lie, with a picture beside each film."""
+
+    store: Store
+    ffmpeg: str = ""
+
+    async def before(self, place: Place) -> ResultRef | None:
+        """Return a result when it is there already and good."""
+        key = place.among(await self.store.keys(place.task))
+        if key is None:
+            return None
+        try:
+            found = await media.probe(self.store.path(key))
+            written = await self.store.measure(key)
+        except (media.NotMediaError, MissingError):
+            return None
+        return await self.described(place, key, found, written)
+
+    async def described(
+        self, place: Place, key: str, found: media.Probed, written: Written
+    ) -> ResultRef:
+        """Return what is told of a stored result; its picture is made where missing."""
+        poster = await self._poster(place, key, found)
+        return place.result(key, found, written, poster)
+
+    async def _poster(self, place: Place, key: str, found: media.Probed) -> str | None:
+        """Return the key of a film's picture; None: it has none, which is no harm."""
+        if found.kind != "video":
+            return None
+        try:
+            if not await self.store.exists(place.poster):
+                film = self.store.path(key)
+                length = found.duration_ms or 0
+                made = await media.poster(film, length, given=self.ffmpeg)
+                await self.store.put(place.poster, _once(made))
+        except (media.PosterError, BlobError, OSError) as error:
+            log.warning("no poster: %s", error)
+            return None
+        return place.poster
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
 class Storing:
     """Stores the results of one task.
 
@@ -25,9 +72,9 @@ class Storing:
     """
 
     def __init__(
-        self, store: Store, fetcher: Fetcher, renew: Renew, kind: Kind, *, patient: bool
+        self, shelf: Shelf, fetcher: Fetcher, renew: Renew, kind: Kind, *, patient: bool
     ) -> None:
-        self._store = store
+        self._shelf = shelf
         self._fetcher = fetcher
         self._renew = renew
         self._kind = kind
@@ -35,7 +82,7 @@ class Storing:
 
     async def store(self, place: Place, item: Item) -> ResultRef:
         """Store one result. Raises NeverError, and what may work later."""
-        async with self._store.draft(place.draft) as draft:
+        async with self._shelf.store.draft(place.draft) as draft:
             reason = "the site gives no link to it"
             try:
                 if result := await self._first(place, item.urls, draft):
@@ -81,16 +128,5 @@ class Storing:
             await draft.restart("")
             raise UselessError(f"of kind {found.kind}, not {self._kind}")
         key = place.key(found.extension)
-        return place.result(key, found, await draft.commit(key))
-
-
-async def stored_before(store: Store, place: Place) -> ResultRef | None:
-    """Return the result when it is there already and good."""
-    key = place.among(await store.keys(place.task))
-    if key is None:
-        return None
-    try:
-        found = await media.probe(store.path(key))
-        return place.result(key, found, await store.measure(key))
-    except (media.NotMediaError, MissingError):
-        return None
+        written = await draft.commit(key)
+        return await self._shelf.described(place, key, found, written)

@@ -52,6 +52,7 @@ class ResultView(BaseModel):
 
     index: int
     url: str
+    poster_url: str | None = Field(description="A JPEG of a film, where there is one.")
     mime: str
     size: int
     sha256: str
@@ -90,7 +91,9 @@ class TaskView(BaseModel):
     queue_position: int | None = Field(description="Place in the site's queue.")
     queue_total: int | None
     queue_eta: str | None = Field(examples=["3m20s"])
-    video_url: str | None = Field(description="Ours; null until succeeded.")
+    video_url: str | None = Field(
+        description="Ours; null until succeeded, and once its file is deleted."
+    )
     error_message: str | None
     error_kind: ErrorKind | None
     created_at: Moment
@@ -100,6 +103,7 @@ class TaskView(BaseModel):
 
     kind: Kind
     stage: Stage | None
+    poster_url: str | None = Field(description="A JPEG of the video, for lists.")
     resolution: str | None
     function_mode: str | None
     priority: int
@@ -118,17 +122,21 @@ class TaskView(BaseModel):
     error_code: ErrorCode | None
     upstream_code: str | None
     upstream_charged: bool | None
+    files_deleted_at: Moment | None = Field(
+        description="When its files were deleted, for their age."
+    )
 
 
 def task_view(task: requests.Task, base: str) -> TaskView:
     """Show a task; `base` is what its links begin with."""
-    done = task.status == "succeeded"
+    done = task.status == "succeeded" and not task.files_deleted_at
     results = [_result(task, n, base) for n in range(len(task.results))] if done else []
     return TaskView(
         session_pool_id=task.session,
         history_record_id=task.upstream_id,
         queue_eta=duration_text(task.queue_eta_seconds),
         video_url=results[0].url if results else None,
+        poster_url=results[0].poster_url if results else None,
         files=[_file(each) for each in task.job.files],
         results=results,
         attempts=[_attempt(each) for each in task.attempts],
@@ -148,6 +156,12 @@ def video_path(task: str, index: int = 0) -> str:
     return f"{path}?index={index}" if index else path
 
 
+def poster_path(task: str, index: int = 0) -> str:
+    """Return where the picture of a result is served."""
+    path = f"/api/v1/tasks/{task}/poster"
+    return f"{path}?index={index}" if index else path
+
+
 def duration_text(seconds: int | None) -> str | None:
     """Write a length of time as "1h5m", "3m20s" or "40s"."""
     if seconds is None:
@@ -162,8 +176,11 @@ def duration_text(seconds: int | None) -> str | None:
 
 def _result(task: requests.Task, place: int, base: str) -> ResultView:
     result = task.results[place]
-    url = base + video_path(task.id, place)
-    return ResultView(url=url, **result.model_dump(exclude={"key"}))
+    return ResultView(
+        url=base + video_path(task.id, place),
+        poster_url=base + poster_path(task.id, place) if result.poster else None,
+        **result.model_dump(exclude={"key", "poster"}),
+    )
 
 
 def _file(file: FileRef) -> FileView:

@@ -1,13 +1,15 @@
-"""`/api/v1/tasks/{id}/video`: the stored file, whole or in parts."""
+"""`/api/v1/tasks/{id}/video` and `/poster`: stored files, whole or in parts."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from blobs import MissingError
 from contracts.requests import Task
 from contracts.tasks import ResultRef
 from gateway_http.parts import Parts, TaskId, problems
@@ -20,47 +22,67 @@ ENDINGS = {"video/mp4": "mp4", "video/webm": "webm", "image/png": "png"}
 POLICY = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'"
 
 
+Index = Annotated[int, Query(ge=0, le=99)]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file to be served, and what it is called."""
+
+    key: str
+    mime: str
+    size: int
+    etag: str
+    filename: str
+
+
 def router(parts: Parts) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
 
-    async def video(
-        request: Request,
-        task: TaskId,
-        index: Annotated[int, Query(ge=0, le=99)] = 0,
-    ) -> Response:
+    async def video(request: Request, task: TaskId, index: Index = 0) -> Response:
         """Fetch what was made. Takes Range, If-Range and If-None-Match."""
         found = await read_task(parts.bus, task)
-        result = _result(found, index)
-        etag = f'"{result.sha256}"'
-        headers = _headers(found, result, etag)
-        if unchanged(request.headers, etag):
-            return Response(status_code=304, headers=headers)
-        try:
-            part = wanted(request.headers, result.size, etag)
-        except UnsatisfiableError:
-            raise _unsatisfiable(result.size) from None
-        await _must_exist(parts, result)
-        return _answer(parts, request.method, result, part, headers)
+        return await _served(parts, request, await _video(parts, found, index))
 
-    for method in ("GET", "HEAD"):
-        routes.add_api_route(
-            "/{task}/video",
-            video,
-            methods=[method],
-            include_in_schema=method == "GET",
-            response_class=Response,
-            responses={
-                200: {"content": {"video/mp4": {}}},
-                206: {"description": "The part that was asked for."},
-                304: {"description": "You have it."},
-                **problems(404, 409, 410, 416, 503),
-            },
-        )
+    async def poster(request: Request, task: TaskId, index: Index = 0) -> Response:
+        """Fetch a picture of what was made; images and some films have none."""
+        found = await read_task(parts.bus, task)
+        return await _served(parts, request, await _poster(parts, found, index))
+
+    for endpoint, mime, no in (
+        (video, "video/mp4", (409,)),
+        (poster, "image/jpeg", ()),
+    ):
+        for method in ("GET", "HEAD"):
+            routes.add_api_route(
+                f"/{{task}}/{endpoint.__name__}",
+                endpoint,
+                methods=[method],
+                include_in_schema=method == "GET",
+                response_class=Response,
+                responses={
+                    200: {"content": {mime: {}}},
+                    206: {"description": "The part that was asked for."},
+                    304: {"description": "You have it."},
+                    **problems(404, *no, 410, 416, 503),
+                },
+            )
     return routes
 
 
-def _result(task: Task, index: int) -> ResultRef:
+async def _served(parts: Parts, request: Request, file: Stored) -> Response:
+    headers = _headers(file)
+    if unchanged(request.headers, file.etag):
+        return Response(status_code=304, headers=headers)
+    try:
+        part = wanted(request.headers, file.size, file.etag)
+    except UnsatisfiableError:
+        raise _unsatisfiable(file.size) from None
+    return _answer(parts, request.method, file, part, headers)
+
+
+async def _video(parts: Parts, task: Task, index: int) -> Stored:
     if task.status != "succeeded":
         raise Problem(
             409,
@@ -68,14 +90,41 @@ def _result(task: Task, index: int) -> ResultRef:
             f"the task is {task.status}: its video is there once it succeeded",
             task_status=task.status,
         )
+    result = _result(task, index)
+    if not await parts.store.exists(result.key):
+        raise Problem(410, "file_gone", "the file was removed from the store")
+    filename = f"{task.id}.{ENDINGS.get(result.mime, 'bin')}"
+    etag = f'"{result.sha256}"'
+    return Stored(result.key, result.mime, result.size, etag, filename)
+
+
+async def _poster(parts: Parts, task: Task, index: int) -> Stored:
+    if task.status != "succeeded":
+        text = f"the task is {task.status}: it has no poster unless it succeeds"
+        raise Problem(404, "no_poster", text, task_status=task.status)
+    result = _result(task, index)
+    none = Problem(404, "no_poster", "there is no poster of this result")
+    if not result.poster:
+        raise none
+    try:
+        size = await parts.store.size(result.poster)
+    except MissingError:
+        raise none from None
+    etag = f'"{result.sha256}-poster"'
+    return Stored(result.poster, "image/jpeg", size, etag, f"{task.id}.jpg")
+
+
+def _result(task: Task, index: int) -> ResultRef:
+    if task.files_deleted_at:
+        raise Problem(
+            410,
+            "files_deleted",
+            f"its files were deleted on {task.files_deleted_at:%Y-%m-%d %H:%M} UTC, "
+            f"for their age (RETENTION_DAYS)",
+        )
     if index >= len(task.results):
         raise Problem(404, "not_found", f"the task has {len(task.results)} results")
     return task.results[index]
-
-
-async def _must_exist(parts: Parts, result: ResultRef) -> None:
-    if not await parts.store.exists(result.key):
-        raise Problem(410, "file_gone", "the file was removed from the store")
 
 
 def _unsatisfiable(size: int) -> Problem:
@@ -84,35 +133,33 @@ def _unsatisfiable(size: int) -> Problem:
     return Problem(416, "range_not_satisfiable", text, headers=headers)
 
 
-def _headers(task: Task, result: ResultRef, etag: str) -> dict[str, str]:
-    ending = ENDINGS.get(result.mime, "bin")
+def _headers(file: Stored) -> dict[str, str]:
     return {
-        "ETag": etag,
+        "ETag": file.etag,
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
         "Content-Security-Policy": POLICY,
-        "Content-Disposition": f'inline; filename="{task.id}.{ending}"',
+        "Content-Disposition": f'inline; filename="{file.filename}"',
     }
 
 
 def _answer(
     parts: Parts,
     method: str,
-    result: ResultRef,
+    file: Stored,
     part: Slice | None,
     headers: dict[str, str],
 ) -> Response:
-    whole = Slice(0, result.size)
-    sent = part or whole
+    sent = part or Slice(0, file.size)
     headers["Content-Length"] = str(sent.size)
     if part:
-        headers["Content-Range"] = f"bytes {sent.start}-{sent.stop - 1}/{result.size}"
+        headers["Content-Range"] = f"bytes {sent.start}-{sent.stop - 1}/{file.size}"
     status = 206 if part else 200
     if method == "HEAD":
-        headers["Content-Type"] = result.mime
+        headers["Content-Type"] = file.mime
         return Response(status_code=status, headers=headers)
-    chunks = parts.store.read(result.key, sent.start, sent.stop)
-    return _Chunks(chunks, status, headers, result.mime)
+    chunks = parts.store.read(file.key, sent.start, sent.stop)
+    return _Chunks(chunks, status, headers, file.mime)
 
 
 class _Chunks(StreamingResponse):
