@@ -73,6 +73,15 @@ async def test_a_check_by_itself_is_cheap_and_is_asked_for_once(turn):
     assert asked_for(turn) == []
 
 
+async def test_one_that_was_never_checked_is_asked_who_it_is(turn):
+    await pooled(turn, "unchecked", "expired")
+    await check_work.look_after_checks(turn)
+    assert [(c.session, c.cheap) for c in asked_for(turn)] == [
+        ("s0", False),
+        ("s1", True),
+    ]
+
+
 async def test_many_that_are_due_at_once_are_checked_a_few_at_a_time(turn):
     await pooled(turn, *["active"] * 10, checked_at=NOW - timedelta(hours=7))
     seen = []

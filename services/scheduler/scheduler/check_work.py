@@ -24,6 +24,7 @@ async def ask_check(
     *,
     elsewhere: bool = False,
     cheap: bool = False,
+    once: bool = False,
 ) -> int | None:
     """Have a credential checked, else the one in use; return which."""
     found = await credentials.in_use(turn.db, session_id, credential)
@@ -33,7 +34,7 @@ async def ask_check(
     command = CheckSession(
         session=session_id, credential=found[0], elsewhere=elsewhere, cheap=cheap
     )
-    turn.say(command, once=cheap)
+    turn.say(command, once=once)
     return found[0]
 
 
@@ -149,7 +150,9 @@ async def look_after_checks(turn: Turn) -> None:
         if why and begun < AT_ONCE:
             begun += 1
             log.info("session is checked: %s", why, extra=_about(session))
-            await ask_check(turn, session.id, cheap=True)
+            # Whose it is, only the longer check tells, and once is enough.
+            cheap = session.state != "unchecked"
+            await ask_check(turn, session.id, cheap=cheap, once=True)
     await _look_after_candidates(turn, {s.id: s for s in found})
 
 
@@ -170,7 +173,7 @@ async def _look_after_candidates(turn: Turn, found: dict[str, Session]) -> None:
             revision = await sessions.save(turn.db, session, turn.now)
             await _tell(turn, session, event, revision, rejected=why)
         elif age > checking.FIRST:
-            await ask_check(turn, session.id, row.id, elsewhere=True)
+            await ask_check(turn, session.id, row.id, elsewhere=True, once=True)
 
 
 def _about(session: Session) -> dict[str, str]:

@@ -25,7 +25,7 @@ async def apply_signal(turn: Turn, signal: Signal) -> None:
     await write_session(turn, session, after, signal.text)
     if signal.code == pool.NO_PREDEDUCT and after.state == "cooling":
         # Not even one is taken: the next time, its credits tell why.
-        await ask_check(turn, session.id, cheap=True)
+        await ask_check(turn, session.id, cheap=True, once=True)
 
 
 async def proven(turn: Turn, session_id: str) -> None:
