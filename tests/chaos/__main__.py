@@ -145,7 +145,7 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
             say(f"calm after {time.monotonic() - began:.0f} s")
             await quiet(cluster, longest=max(300.0, times.of(1200)))
             world = await evidence.gather(cluster, sent.answers)
-        except BaseException:
+        except Exception:  # not Ctrl-C
             say(f"outputs: {kept(cluster, options.out)}")
             raise
         broken += invariants.judge(world)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+STOP_SECONDS = 4.0
 RESTART_SECONDS = 0.1  # RestartSec of a unit that restarts at once
 _PDEATHSIG, _CHILD_SUBREAPER = 1, 36
 _NEW_NAMESPACE, _RECURSIVE_PRIVATE = 0x00020000, 0x4000 | (1 << 18)
@@ -149,7 +150,7 @@ class Unit:
         if pid := self.pid:
             send(pid, signal.SIGTERM)
 
-    async def stop(self, seconds: float = 12.0) -> None:
+    async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """End it: asked first, then killed."""
         self._wanted = False
         if self.process and (pid := self.pid):
