@@ -1,5 +1,8 @@
 """The pool on a real nats-server and database; the poller speaks by hand."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from contracts import requests as asked
@@ -163,6 +166,29 @@ async def test_what_the_site_takes_at_a_time_is_learnt(stage):
     assert (shown.state, shown.max_active, shown.learnt) == ("active", 3, 2)
     task = await stage.read("t3")
     assert (task.status, task.stage) == ("queued", "waiting")
+
+
+async def test_a_cooled_session_is_tried_with_one_task_before_it_gets_more(stage):
+    session = await stage.session()
+    await stage.hands.ask(SetSession(id=session, max_active=3))
+    with closing(sqlite3.connect(stage.data / "gateway.db")) as db:
+        db.execute(
+            "UPDATE sessions SET state = 'cooling', setbacks = 2,"
+            " until = '2026-01-01T00:00:00.000000Z'"
+        )
+        db.commit()
+    for task in ("t1", "t2", "t3"):
+        await stage.create(task)
+    await stage.taken(3)
+    probe = await stage.next(said.SubmitPlain)
+    await stage.permit(probe)
+    assert (await stage.hands.ask(asked.ReadStats())).queued == 2
+    one = {"task": probe.task, "attempt": 1}
+    await stage.hands.emit(said.Submitted(**one, n=1, upstream_id="7"))
+    others = {(await stage.next(said.SubmitPlain)).task for _ in range(2)}
+    assert others == {"t1", "t2", "t3"} - {probe.task}
+    told = await stage.tells("changed", state="active", why="the site took a job")
+    assert told.until is None
 
 
 async def test_a_refused_prededuction_has_the_credits_read(stage):
