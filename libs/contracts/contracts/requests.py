@@ -175,6 +175,10 @@ class RetryTask(Request[Task]):
     again: bool = False
     job: Job | None = None
     owner: str | None = None
+    priority: int | None = None
+    metadata: dict[str, str] | None = None
+    terms: Terms | None = None
+    """Left out, these are the old one's, without its deadline."""
 
 
 class Stats(Value):

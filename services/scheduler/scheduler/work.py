@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 from contracts import requests as asked
@@ -117,18 +118,20 @@ async def retry(turn: Turn, wish: asked.RetryTask, rules: Rules) -> asked.Task:
         if not old.ended:
             text = f"the task is {old.status}; only an ended one can be retried"
             raise refusal(409, "task-running", text)
-        update = {"retry_of": old.id, "owner": wish.owner or old.belonging.owner}
-        task = Task(
-            wish.new_task,
-            old.belonging.model_copy(update=update),
-            wish.job or old.job,
-            turn.now,
-            old.terms.model_copy(update={"deadline": None}),
-        )
+        task = _anew(old, wish, turn.now)
         await _create(turn, task)
         if not wish.again and task.job == old.job:
             await _adopt(turn, old, task, rules)
     return await _view(turn, wish.new_task)
+
+
+def _anew(old: Task, wish: asked.RetryTask, now: datetime) -> Task:
+    given = wish.model_dump(include={"owner", "priority", "metadata"})
+    update = {name: value for name, value in given.items() if value is not None}
+    belonging = old.belonging.model_copy(update=update | {"retry_of": old.id})
+    terms = wish.terms or old.terms.model_copy(update={"deadline": None})
+    job = wish.job or old.job
+    return Task(wish.new_task, belonging, job, now, terms, due_at=terms.deadline)
 
 
 async def _adopt(turn: Turn, old: Task, task: Task, rules: Rules) -> None:
