@@ -26,6 +26,8 @@ from contracts.requests import (
     Refusal,
     RemoveSession,
     RequestRefusedError,
+    ResolveTask,
+    RetryTask,
     Session,
     SessionReply,
     Sessions,
@@ -63,6 +65,8 @@ class StandIn:
             ReadTask: self.read_task,
             ListTasks: self.list_tasks,
             CancelTask: self.cancel_task,
+            ResolveTask: self.resolve_task,
+            RetryTask: self.retry_task,
             ReadStats: self.stats,
             ListSessions: self.list_sessions,
             ReadSession: self.read_session,
@@ -118,6 +122,22 @@ class StandIn:
             refuse(409, "already_ended", f"the task is {task.status}")
         task = self.change(task.id, status="cancelled", stage=None)
         return Cancelled(task=task, upstream_charged="unknown")
+
+    async def resolve_task(self, request: ResolveTask) -> Task:
+        self.asked.append(request)
+        if self._task(request.task).stage != "held":
+            refuse(409, "task-not-held", "the task is not held: it is generating")
+        if request.action == "fail":
+            return self.change(request.task, status="failed", stage=None)
+        return self.change(request.task, stage="preparing")
+
+    async def retry_task(self, request: RetryTask) -> Task:
+        self.asked.append(request)
+        old = self._task(request.task)
+        given = {"id": request.new_task, "status": "queued", "retry_of": old.id}
+        given |= {n: v for n in ("job", "terms") if (v := getattr(request, n))}
+        self.tasks[request.new_task] = old.model_copy(update=given)
+        return self.tasks[request.new_task]
 
     async def stats(self, request: ReadStats) -> Stats:
         return Stats(total=len(self.tasks), queued=len(self.tasks))

@@ -179,7 +179,7 @@ async def test_a_task_is_shown_and_cancelled_while_it_can_be(jimeng, scheduler):
     unknown = await jimeng("task", "none")
 
     assert (shown.status, cancelled.status) == (0, 0)
-    assert f"Task:    {task}" in shown.out
+    assert f"Task:     {task}" in shown.out
     assert "cancelled" in cancelled.out
     assert "whether the site charges" in cancelled.err
     assert again.status == 0

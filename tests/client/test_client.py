@@ -1,12 +1,14 @@
 """The Python client against a gateway that serves."""
 
 import asyncio
-from datetime import UTC
+from datetime import UTC, timedelta
 from hashlib import sha256
 
 import pytest
 
 from contracts.errors import ErrorCode
+from contracts.message import now
+from contracts.requests import RetryTask
 from contracts.tasks import ResultRef
 from jimeng_client import Client, GatewayError
 
@@ -40,6 +42,33 @@ async def test_a_task_is_created_read_listed_and_cancelled(client, scheduler, un
     assert found.created_at.tzinfo is UTC or found.created_at.utcoffset() is not None
     assert [t.id for t in page.tasks] == [task.id]
     assert (done.task.status, done.upstream_charged) == ("cancelled", "unknown")
+
+
+async def test_a_task_is_retried_anew_or_as_it_was(client, scheduler, until):
+    moment = (now() + timedelta(hours=1)).replace(microsecond=0)
+    old = await call(client.create, "a fox", deadline=moment, max_attempts=2)
+    await until(lambda: scheduler.tasks)
+    with pytest.raises(GatewayError) as no:
+        await call(client.retry, old.id)
+    scheduler.change(old.id, status="failed", stage=None, upstream_charged=False)
+    same = await call(client.retry, old.id)
+    other = await call(client.retry, old.id, again=True, prompt="a hare")
+
+    assert (old.deadline, old.max_attempts) == (moment, 2)
+    assert (no.value.status, no.value.type) == (409, "task_running")
+    assert (same.retry_of, same.prompt, same.deadline) == (old.id, "a fox", None)
+    assert (other.retry_of, other.prompt) == (old.id, "a hare")
+    first, second = [a for a in scheduler.asked if isinstance(a, RetryTask)]
+    assert (first.again, second.again) == (False, True)
+
+
+async def test_a_hold_is_ended(client, scheduler, until):
+    task = await call(client.create, "a fox")
+    await until(lambda: scheduler.tasks)
+    scheduler.change(task.id, status="submitting", stage="held")
+    assert (await call(client.get, task.id)).stage == "held"
+    done = await call(client.resolve, task.id, "fail")
+    assert done.status == "failed"
 
 
 async def test_files_are_sent_as_a_form(client, scheduler, tmp_path, until):

@@ -4,9 +4,10 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import httpx
 
@@ -54,11 +55,12 @@ class Client:
     ) -> Task:
         """Ask for a video; it is accepted when this returns.
 
-        `wish` takes model, duration, ratio, resolution, function_mode, priority and
-        metadata. Files are streamed from where they lie; http and https URLs among
-        them are fetched by the gateway. Raises OSError for a file that cannot be read.
+        `wish` takes model, duration, ratio, resolution, function_mode, priority,
+        metadata, max_attempts, deadline and buy_again. Files are streamed from where
+        they lie; http and https URLs among them are fetched by the gateway. Raises
+        OSError for a file that cannot be read.
         """
-        given = {"prompt": prompt, **{k: v for k, v in wish.items() if v is not None}}
+        given = {"prompt": prompt, **_given(wish)}
         if not files:
             return Task.model_validate(self._ask("POST", "tasks", json=given)["task"])
         with ExitStack() as opened:
@@ -81,6 +83,23 @@ class Client:
     def cancel(self, task_id: str) -> Cancelled:
         """Stop a task."""
         return Cancelled.model_validate(self._ask("POST", f"tasks/{task_id}/cancel"))
+
+    def retry(self, task_id: str, *, again: bool = False, **changes: Any) -> Task:
+        """Make an ended task anew; returns the new task.
+
+        What the old one may have at the site is looked for first, and taken over.
+        `again` buys it anew without looking, and so do `changes` of what is made:
+        they are what `create` takes, with files as URLs only.
+        """
+        body = {**_given(changes), **({"again": True} if again else {})}
+        answer = self._ask("POST", f"tasks/{task_id}/retry", json=body)
+        return Task.model_validate(answer["task"])
+
+    def resolve(self, task_id: str, action: Literal["resend", "fail"]) -> Task:
+        """End a hold: send the same submit once more, or give it up."""
+        body = {"action": action}
+        answer = self._ask("POST", f"tasks/{task_id}/resolve", json=body)
+        return Task.model_validate(answer["task"])
 
     def follow(self, task: Task | str) -> Iterator[Task]:
         """Give a task now and at each change, up to its end.
@@ -202,6 +221,15 @@ def _part(file: str | Path, opened: ExitStack) -> tuple[str | None, Any]:
     if is_url(file):
         return None, str(file)
     return Path(file).name, opened.enter_context(Path(file).open("rb"))
+
+
+def _given(wish: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is None; a moment travels as text."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in wish.items()
+        if value is not None
+    }
 
 
 def _form(wish: Mapping[str, Any]) -> dict[str, str]:

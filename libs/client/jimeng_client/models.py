@@ -47,6 +47,10 @@ class Task(Model):
     ratio: str
     resolution: str | None = None
     priority: int = 5
+    max_attempts: int | None = None
+    deadline: datetime | None = None
+    buy_again: int = 0
+    retry_of: str | None = None
     metadata: dict[str, str] = {}
     revision: int = 0
     session_pool_id: str | None = None
@@ -64,6 +68,8 @@ class Task(Model):
     error_code: str | None = None
     error_kind: str | None = None
     error_message: str | None = None
+    attempt: int = 0
+    upstream_code: str | None = None
     upstream_charged: bool | None = None
     files_deleted_at: datetime | None = None
     created_at: datetime

@@ -14,7 +14,7 @@ from gateway_http.guard import Guard, OwnHosts
 from gateway_http.leftovers import swept
 from gateway_http.listener import Listening, Serving
 from gateway_http.parts import Parts, Patience
-from gateway_http.routes import sessions, status, tasks, videos
+from gateway_http.routes import sessions, status, steering, tasks, videos
 from gateway_http.settings import GatewaySettings
 from gateway_http.workers import Workers
 from runtime.logs import about
@@ -90,7 +90,7 @@ def _web(parts: Parts) -> FastAPI:
     )
     problems.register(web)
     web.add_exception_handler(NatsError, _silent)
-    for resource in (tasks, videos, sessions, status):
+    for resource in (tasks, steering, videos, sessions, status):
         web.include_router(resource.router(parts))
     return web
 

@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from mmap import MAP_PRIVATE, mmap
+from typing import TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
 
 import blobs
+from contracts.requests import Task
 from contracts.tasks import FileRef
 from gateway_http import multipart, wish
 from gateway_http.inline import EncodingError, decoded, lift
@@ -27,7 +29,7 @@ from gateway_http.problems import (
     storage_full,
 )
 from gateway_http.references import linked, look_at, name_in
-from gateway_http.wish import Wish
+from gateway_http.wish import Retry, Wish
 from jimeng import MODELS
 
 MIB = 1024 * 1024
@@ -39,7 +41,7 @@ MOST_FILES = max(model.omni.total for model in MODELS.values() if model.omni)
 IDLE_SECONDS = 30.0
 LONGEST_NAME = 200
 FULL = "the disk is full: nothing was kept; free some room and send it again"
-
+W = TypeVar("W", bound=Wish)
 log = logging.getLogger("http")
 
 
@@ -102,7 +104,7 @@ async def receive(request: Request, lent: Shelf) -> Received:
     """Read a create. Raises Problem."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        return await _json(request, lent)
+        return Received(await _json(request, lent, wish.from_json), lent.files)
     if kind == "multipart/form-data":
         return await _form(request, lent)
     raise Problem(
@@ -110,14 +112,25 @@ async def receive(request: Request, lent: Shelf) -> Received:
     )
 
 
-async def _json(request: Request, lent: Shelf) -> Received:
+async def receive_retry(
+    request: Request, lent: Shelf, old: Task
+) -> tuple[Retry, list[FileRef]]:
+    """Read a retry, whose body may be empty. Raises Problem."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in {"application/json", ""}:
+        raise Problem(415, "unsupported_media_type", "send application/json")
+    found = await _json(request, lent, lambda body: wish.from_retry(body, old))
+    return found, lent.files if found.changes_files else list(old.job.files)
+
+
+async def _json(request: Request, lent: Shelf, read: Callable[[bytes], W]) -> W:
     text = f"JSON ends at {LARGEST_JSON // MIB} MiB: send larger files as a form"
     # Takes up only what is written, and never moves, which at 30 MiB takes 16 ms.
     body = mmap(-1, LARGEST_JSON, MAP_PRIVATE)
     async for chunk in _stream(request, LARGEST_JSON, text):
         body.write(chunk)
     lifted = await lift(memoryview(body)[: body.tell()])
-    found = _checked(lambda: wish.from_json(bytes(lifted.rest)))
+    found = _checked(lambda: read(bytes(lifted.rest)))
     for place, file in enumerate(found.files):
         if file.data is None:
             lent.link(_name(file.filename), file.url or "", file.mime_type or "")
@@ -127,7 +140,7 @@ async def _json(request: Request, lent: Shelf) -> Received:
             await lent.put(_name(file.filename), data)
         except EncodingError as error:
             raise invalid_field(f"files.{place}.data", str(error)) from None
-    return Received(found, lent.files)
+    return found
 
 
 async def _form(request: Request, lent: Shelf) -> Received:
@@ -200,7 +213,7 @@ async def _stream(request: Request, limit: int, text: str) -> AsyncIterator[byte
         yield chunk
 
 
-def _checked(read: Callable[[], Wish]) -> Wish:
+def _checked(read: Callable[[], W]) -> W:
     try:
         return read()
     except ValidationError as error:

@@ -7,8 +7,8 @@ from fastapi import Path, Request
 
 from blobs import Store
 from contracts.bus import Bus
-from gateway_http.problems import ProblemBody
-from gateway_http.workers import Workers
+from gateway_http.problems import ProblemBody, unavailable
+from gateway_http.workers import NO_BROWSER, Workers
 from runtime.room import Room
 
 TaskId = Annotated[str, Path(min_length=1, max_length=64, description="A task's id.")]
@@ -32,6 +32,12 @@ class Parts:
     room: Room
     public_url: str = ""
     patience: Patience = Patience()
+
+    async def can_make(self, *, in_page: bool) -> None:
+        """Raise a Problem where a job needs a browser and there is none."""
+        beats = await self.workers.beats()
+        if in_page and beats.known and not beats.has_browser:
+            raise unavailable(NO_BROWSER, "browser_missing")
 
     def base(self, request: Request) -> str:
         """Return what our links begin with; the guard has checked the Host."""

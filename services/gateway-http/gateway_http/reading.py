@@ -1,6 +1,8 @@
 """What is known of a task: by the scheduler, or by a create that still waits."""
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
@@ -16,9 +18,12 @@ from contracts.requests import (
     Task,
 )
 from contracts.tasks import CreateTask
-from gateway_http.problems import unavailable
+from gateway_http.problems import Problem, refused, unavailable
 
 NOT_FOUND = 404
+CONFLICT = 409
+no_answer = (NatsTimeoutError, NoRespondersError)
+R = TypeVar("R")
 # How long a cancel waits for the scheduler to take the create in.
 PAUSES = (0.05, 0.2, 0.75, 2.0)
 
@@ -34,7 +39,7 @@ async def read_task(bus: Bus, task: str) -> Task:
     except RequestRefusedError as no:
         if no.refusal.status != NOT_FOUND:
             raise
-    except (NatsTimeoutError, NoRespondersError):
+    except no_answer:
         if create := await waiting(bus, task):
             return as_queued(create)
         raise
@@ -54,6 +59,22 @@ async def cancel_task(bus: Bus, task: str) -> Cancelled:
                 raise
         await asyncio.sleep(pause)
     raise unavailable("the task is accepted, but the scheduler has not taken it in yet")
+
+
+async def told_status(bus: Bus, task: str, asked: Awaitable[R]) -> R:
+    """Wait for an answer; a no because of how the task stands says how it stands."""
+    try:
+        return await asked
+    except RequestRefusedError as no:
+        if no.refusal.status not in {CONFLICT, NOT_FOUND}:
+            raise
+        found = await read_task(bus, task)  # a 404 also means: still in CMD
+        if no.refusal.status == CONFLICT:
+            problem = refused(no.refusal)
+            kind, text = problem.kind, problem.detail
+        else:
+            kind, text = "task_not_held", "the task is not held: it is waiting"
+        raise Problem(CONFLICT, kind, text, task_status=found.status) from None
 
 
 async def waiting(bus: Bus, task: str) -> CreateTask | None:

@@ -102,11 +102,21 @@ class TaskView(BaseModel):
     finished_at: Moment | None
 
     kind: Kind
-    stage: Stage | None
+    stage: Stage | None = Field(
+        description="Where it stands within its status. `unknown`: nobody knows yet "
+        "whether the site took it, it is looked for. `held`: it did not show up; "
+        "`POST …/resolve` or a cancel ends this."
+    )
     poster_url: str | None = Field(description="A JPEG of the video, for lists.")
     resolution: str | None
     function_mode: str | None
     priority: int
+    max_attempts: int = Field(description="How many tries it may take.")
+    deadline: Moment | None = Field(description="When it fails if not finished.")
+    buy_again: int = Field(
+        description="How many generations that failed at the site may still be bought "
+        "again."
+    )
     metadata: dict[str, str]
     retry_of: str | None
     revision: int
@@ -121,7 +131,9 @@ class TaskView(BaseModel):
     )
     error_code: ErrorCode | None
     upstream_code: str | None
-    upstream_charged: bool | None
+    upstream_charged: bool | None = Field(
+        description="Whether the site charges for its latest attempt; null: not known."
+    )
     files_deleted_at: Moment | None = Field(
         description="When its files were deleted, for their age."
     )
@@ -141,6 +153,7 @@ def task_view(task: requests.Task, base: str) -> TaskView:
         results=results,
         attempts=[_attempt(each) for each in task.attempts],
         **task.job.model_dump(exclude={"files"}),
+        **task.terms.model_dump(),
         **{
             name: getattr(task, name)
             for name in TaskView.model_fields

@@ -1,5 +1,8 @@
 """What a client may ask for, checked field by field before anything is kept."""
 
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self, cast
 
 from pydantic import (
@@ -8,6 +11,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
+    StrictBool,
     StringConstraints,
     TypeAdapter,
     field_validator,
@@ -15,6 +20,9 @@ from pydantic import (
 )
 
 import fetch
+from contracts.message import now
+from contracts.requests import Task
+from contracts.tasks import Terms
 
 MAX_PROMPT = 15_000
 MAX_METADATA = 16
@@ -54,6 +62,22 @@ def _from_text(value: Any) -> Any:
         raise ValueError(text) from None
 
 
+def _ahead(value: Any) -> datetime:
+    """Read a moment (RFC 3339) that is still to come."""
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise ValueError("must be a moment with its offset, as 2026-01-31T12:00:00Z")
+    try:
+        moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("is no moment of the calendar") from None
+    if moment <= now():
+        raise ValueError("must be in the future")
+    return moment
+
+
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
 _TEXTS = TypeAdapter(dict[str, str])  # makes nothing of what is something else
 Text = Annotated[str, AfterValidator(_no_nul)]
 Word = Annotated[Text, StringConstraints(min_length=1, max_length=100)]
@@ -136,7 +160,29 @@ class Wish(BaseModel):
     metadata: Annotated[
         dict[Key, Note], BeforeValidator(_from_text), Field(max_length=MAX_METADATA)
     ] = Field({}, description="Your own notes, given back.", examples=[{"shot": "12"}])
+    max_attempts: Annotated[Whole, Field(ge=1, le=50)] = Field(
+        8,
+        description="How many tries it may take; those that failed for an account's "
+        "sake are not counted.",
+    )
+    deadline: Annotated[datetime, BeforeValidator(_ahead)] | None = Field(
+        None,
+        description="When it fails if the site has not finished it (RFC 3339).",
+        examples=["2026-01-31T12:00:00Z"],
+    )
+    buy_again: Annotated[Whole, Field(ge=0, le=3)] = Field(
+        0, description="How many generations that failed at the site to buy again."
+    )
     files: list[ReferenceFile] = []
+
+    @property
+    def terms(self) -> Terms:
+        """How far the gateway may go for it."""
+        return Terms(
+            max_attempts=self.max_attempts,
+            deadline=self.deadline,
+            buy_again=self.buy_again,
+        )
 
     @field_validator("files", mode="before")
     @classmethod
@@ -159,12 +205,50 @@ class _Body(Wish):
         return self
 
 
+class Retry(_Body):
+    """A retry's body laid over the task that it retries: a whole wish again."""
+
+    again: StrictBool = Field(
+        default=False,
+        description="Buy it anew, without looking first whether the site has it.",
+    )
+    _given: frozenset[str] = PrivateAttr(frozenset())
+
+    @property
+    def changes_job(self) -> bool:
+        """Whether what is to be made was given anew."""
+        return bool(self._given & _JOB)
+
+    @property
+    def changes_files(self) -> bool:
+        """Whether it has files of its own."""
+        return bool(self._given & _FILES)
+
+
 NAMES = frozenset(_Body.model_fields)
+_FILES = {"files", "file_paths", "filePaths"}
+_JOB = _FILES | {"prompt", "model", "duration", "ratio", "resolution", "function_mode"}
+_OBJECT = TypeAdapter(dict[str, Any])
 
 
 def from_json(body: bytes) -> Wish:
     """Read a JSON body; raises pydantic.ValidationError."""
     return cast("Wish", _Body.model_validate_json(body))
+
+
+def from_retry(body: bytes, old: Task) -> Retry:
+    """Read a retry's JSON body, or none; raises pydantic.ValidationError."""
+    given = _OBJECT.validate_json(body or b"{}")
+    found = Retry.model_validate({**_wish_of(old), **given})
+    found._given = frozenset(given)  # noqa: SLF001 - its own
+    return found
+
+
+def _wish_of(task: Task) -> Mapping[str, Any]:
+    """Return what a task's client once asked for; its deadline is its own."""
+    job = task.job.model_dump(exclude={"files"}, exclude_none=True)
+    terms = task.terms.model_dump(exclude={"deadline"})
+    return {**job, **terms, "priority": task.priority, "metadata": task.metadata}
 
 
 def from_form(fields: dict[str, str]) -> Wish:

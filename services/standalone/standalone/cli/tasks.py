@@ -83,17 +83,18 @@ def task(
     """Show one task; or follow it to its end, save its video, cancel it."""
     with gateway(url, api_key) as client:
         if cancel:
-            found = _cancel(client, task_id)
+            found = stop(client, task_id)
         elif follow or output:
             found = _follow(client, client.get(task_id), url)
         else:
             found = client.get(task_id)
-        _show(found, as_json=as_json)
+        show(found, as_json=as_json)
         if output or follow:
             _finish(client, found, output)
 
 
-def _cancel(client: "Client", task_id: str) -> "Task":
+def stop(client: "Client", task_id: str) -> "Task":
+    """Cancel a task, and say what may still be charged."""
     done = client.cancel(task_id)
     if done.upstream_charged is True:
         say("Cancelled; the site charges for it all the same.")
@@ -115,7 +116,8 @@ def _finish(client: "Client", found: "Task", output: Path | None) -> None:
         say(f"Saved as {saved}")
 
 
-def _show(found: "Task", *, as_json: bool) -> None:
+def show(found: "Task", *, as_json: bool) -> None:
+    """Print one task."""
     if as_json:
         print_json(found)
         return
@@ -129,10 +131,32 @@ def _show(found: "Task", *, as_json: bool) -> None:
         "Model": f"{found.model}, {found.duration} s, {found.ratio}",
         "Files": ", ".join(file.name for file in found.files),
         "Created": local_time(found.created_at),
+        "Deadline": local_time(found.deadline) if found.deadline else "",
+        "Tries": _tries(found),
+        "Retry of": found.retry_of or "",
         "Ended": local_time(found.finished_at) if found.ended else "",
         "Error": found.error_message or "",
+        "Charged": _charged(found),
         "Video": found.video_url or "",
     }
     for name, value in lines.items():
         if value:
-            typer.echo(f"{name + ':':9}{clean(value)}")
+            typer.echo(f"{name + ':':10}{clean(value)}")
+    if found.stage == "held":
+        say("The site was asked for it again and again, and does not show it. Decide:")
+        say(f"  jimeng resolve {found.id} resend   # send the same submit once more")
+        say(f"  jimeng resolve {found.id} fail     # give it up; it may be charged")
+
+
+def _tries(found: "Task") -> str:
+    if found.attempt < 2:  # noqa: PLR2004 - one is no news
+        return ""
+    most = f" of at most {found.max_attempts}" if found.max_attempts else ""
+    return f"{found.attempt}{most}"
+
+
+def _charged(found: "Task") -> str:
+    """Say what an ended task may have cost; of a good one it is clear."""
+    if found.status not in {"failed", "cancelled"} or not found.attempt:
+        return ""
+    return {True: "yes", False: "no", None: "not known"}[found.upstream_charged]

@@ -1,0 +1,73 @@
+"""The bodies that routes read by themselves, described for /docs."""
+
+from typing import Any
+
+from fetch import LONGEST_URL
+from gateway_http.wish import Retry, Wish
+
+EXAMPLE_URL = "https://files.example/fox.png"
+_URL: dict[str, Any] = {"type": "string", "format": "uri", "maxLength": LONGEST_URL}
+_INLINE = {"data": "iVBORw0KGgo=", "filename": "fox.png", "mime_type": "image/png"}
+
+
+def create_body() -> dict[str, Any]:
+    """Describe the two forms of a create's body."""
+    schema = _schema(Wish)
+    binary = {"type": "string", "format": "binary"}
+    either = {"type": "array", "items": {"anyOf": [binary, _URL]}}
+    examples = {
+        "text": {"value": {"prompt": "a fox in the snow"}},
+        "image": {"value": {"prompt": "@1 runs", "duration": 5, "files": [_INLINE]}},
+        "url": {"value": {"prompt": "@1 runs", "files": [{"url": EXAMPLE_URL}]}},
+    }
+    form = {**schema, "properties": {**schema["properties"], "files": either}}
+    return _told(
+        {
+            "application/json": {"schema": schema, "examples": examples},
+            "multipart/form-data": {"schema": form},
+        },
+        required=True,
+    )
+
+
+def retry_body() -> dict[str, Any]:
+    """Describe a retry's body: nothing, or what shall be different."""
+    schema = _schema(Retry)
+    schema.pop("required", None)
+    fields = schema["properties"]
+    # What is left out is the old task's, not a default; and one name is enough.
+    for name, told in fields.items():
+        fields[name] = {k: v for k, v in told.items() if k != "default"}
+    for name in ("file_paths", "filePaths"):
+        del fields[name]
+    examples = {
+        "same": {"value": {}},
+        "again": {"value": {"again": True}},
+        "changed": {"value": {"prompt": "a fox in the rain"}},
+    }
+    body = {"application/json": {"schema": schema, "examples": examples}}
+    return _told(body, required=False)
+
+
+def _schema(kind: type[Wish]) -> dict[str, Any]:
+    schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    schema["properties"]["files"] = {
+        "type": "array",
+        "description": "Reference files in order, Base64 or data: URIs, at most 32 MiB "
+        "a body; or URLs, which are fetched once the task is accepted.",
+        "items": {
+            "anyOf": [_file("data", {"type": "string"}), _file("url", _URL), _URL]
+        },
+    }
+    return schema
+
+
+def _file(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    text = {"type": "string"}
+    fields = {name: value, "filename": text, "mime_type": text}
+    return {"type": "object", "required": [name], "properties": fields}
+
+
+def _told(content: dict[str, Any], *, required: bool) -> dict[str, Any]:
+    return {"requestBody": {"required": required, "content": content}}

@@ -1,0 +1,106 @@
+"""`/api/v1/tasks/{id}/retry` and `/resolve`: what a person decides about a task."""
+
+from typing import Literal
+
+import uuid_utils
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts import requests as asked
+from contracts.tasks import TERMINAL
+from gateway_http.bodies import retry_body
+from gateway_http.intake import Shelf, receive_retry, shelf
+from gateway_http.parts import Parts, TaskId, problems
+from gateway_http.problems import Problem, storage_full, unavailable
+from gateway_http.reading import no_answer, read_task, told_status
+from gateway_http.references import job_of
+from gateway_http.routes.tasks import Created, OneTask
+from gateway_http.views import task_view
+
+
+class Decision(BaseModel):
+    """How a hold ends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["resend", "fail"] = Field(
+        description="`resend` sends the same submit once more; `fail` gives it up."
+    )
+
+
+def router(parts: Parts) -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
+
+    @routes.post(
+        "/{task}/retry",
+        status_code=201,
+        openapi_extra=retry_body(),
+        responses=problems(400, 404, 409, 413, 415, 422, 503, 507),
+    )
+    async def retry(request: Request, task: TaskId) -> Created:
+        """Make an ended task anew, as a task of its own.
+
+        What the old one may have at the site is looked for first and taken over: it is
+        not paid for twice. `again`, or another prompt, model, length, shape or file,
+        buys anew without looking.
+        """
+        old = await read_task(parts.bus, task)
+        if old.status not in TERMINAL:
+            text = f"the task is {old.status}; only an ended one can be retried"
+            raise Problem(409, "task_running", text, task_status=old.status)
+        if lacking := parts.room.lacking():
+            raise storage_full(lacking)
+        new = str(uuid_utils.uuid7())
+        async with shelf(parts.store, new) as lent:
+            wish = await _wish(parts, request, lent, old)
+            found = await _ask(parts, wish, lent)
+        return Created(task_id=new, task=task_view(found, parts.base(request)))
+
+    @routes.post("/{task}/resolve", responses=problems(404, 409, 422, 503))
+    async def resolve(request: Request, task: TaskId, body: Decision) -> OneTask:
+        """End a hold: nobody knows whether the site has taken this task's submit."""
+        wish = asked.ResolveTask(task=task, action=body.action)
+        found = await told_status(parts.bus, task, parts.bus.ask(wish))
+        return OneTask(task=task_view(found, parts.base(request)))
+
+    return routes
+
+
+async def _wish(
+    parts: Parts, request: Request, lent: Shelf, old: asked.Task
+) -> asked.RetryTask:
+    given, files = await receive_retry(request, lent, old)
+    if old.files_deleted_at and files == list(old.job.files) != []:
+        text = "its reference files were deleted for their age: send them in `files`"
+        raise Problem(409, "files_deleted", text, task_status=old.status)
+    job = None
+    if given.changes_job:
+        job, in_page = job_of(given, files)
+        await parts.can_make(in_page=in_page)
+    return asked.RetryTask(
+        task=old.id,
+        new_task=lent.task,
+        again=given.again,
+        job=job,
+        priority=given.priority,
+        metadata=given.metadata,
+        terms=given.terms,
+    )
+
+
+async def _ask(parts: Parts, wish: asked.RetryTask, lent: Shelf) -> asked.Task:
+    """Ask for the retry; its files stay unless it is certainly refused."""
+    lent.keep = True
+    try:
+        return await told_status(parts.bus, wish.task, parts.bus.ask(wish))
+    except no_answer as error:
+        text = f"task {wish.new_task}: the scheduler does not answer ({error})"
+        raise unavailable(
+            f"{text}; it may have been accepted",
+            "acceptance_unknown",
+            task_id=wish.new_task,
+        ) from None
+    except (asked.RequestRefusedError, Problem):
+        lent.keep = False
+        raise
