@@ -1,6 +1,7 @@
 """Sending, telling and asking, and the streams they go to, on a real server."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -263,6 +264,21 @@ async def test_a_service_does_not_start_on_streams_that_are_not_as_declared(
 
 async def _nothing(_):
     pass
+
+
+async def test_who_waits_otherwise_than_the_consumers_do_does_not_start(
+    js, nats, make_bus
+):
+    assert len(await provision(js, ack_wait=3.0)) == len(consumers())
+    link = replace(nats.link, ack_wait=3.0)
+    for name, at in (("one", link), ("two", nats.link)):
+        bus = make_bus("poller", link=at)
+        bus.consume(PollSession, concurrency=1)(_nothing)
+        if name == "one":
+            await bus.start()
+        else:
+            with pytest.raises(NotProvisionedError, match=r"ack_wait is 3\.0"):
+                await bus.start()
 
 
 async def test_provisioning_keeps_what_waits(js, bus):

@@ -61,6 +61,12 @@ def test_settling_takes_longer_than_a_send_can(monkeypatch, settle, good):
             load(_Whole)
 
 
+def test_how_late_an_effect_may_show_is_what_settling_adds(monkeypatch):
+    monkeypatch.setenv("LATE_SECS", "1")
+    monkeypatch.setenv("SETTLE_SECS", "46.1")
+    assert load(_Whole).settle_secs == 46.1
+
+
 def test_an_upstream_is_taken_as_an_origin(monkeypatch):
     monkeypatch.setenv("JIMENG_UPSTREAM", "http://127.0.0.1:9000/a?b")
     assert load(_Whole).jimeng_upstream == "http://127.0.0.1:9000"

@@ -31,7 +31,7 @@ from contracts.connection import (
     inbox_of,
 )
 from contracts.delivery import (
-    HEARTBEAT_SECONDS,
+    HEARTBEATS,
     DeadLetter,
     Delivery,
     Scope,
@@ -79,17 +79,19 @@ class Bus:
         buffered: bool = True,
         scope: Scope = lambda _, __: nullcontext(),
         pause: Callable[[int], float] = backoff,
-        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        heartbeat_seconds: float | None = None,
         stop_seconds: float = STOP_SECONDS,
         watch_seconds: float = WATCH_SECONDS,
         gone_seconds: float = GONE_SECONDS,
     ) -> None:
         self.service = service
         self.durables: list[str] = []
+        self._ack_wait = link.ack_wait
         self.needed = needed
         self._takers: list[Callable[[], None]] = []
         marks = Marks(lambda: self.client)
-        self._delivery = Delivery(self._bury, scope, pause, heartbeat_seconds, marks)
+        beat = heartbeat_seconds or link.ack_wait / HEARTBEATS
+        self._delivery = Delivery(self._bury, scope, pause, beat, marks)
         self._watch = Watch(fatal, watch_seconds, gone_seconds)
         self.broker = Connection(
             service,
@@ -347,7 +349,8 @@ class Bus:
         await self.broker.open()
         try:
             takes = NEEDED_TO_TAKE if self.durables else frozenset()
-            await require(self.jetstream, self.durables, takes | self.needed)
+            needed = takes | self.needed
+            await require(self.jetstream, self.durables, needed, self._ack_wait)
         except NotProvisionedError:
             await self.stop()
             raise

@@ -14,6 +14,7 @@ from nats.errors import ConnectionReconnectingError
 from nats.js.errors import NotFoundError
 
 from contracts.ending import end
+from contracts.streams import ACK_WAIT_SECONDS
 
 WATCH_SECONDS = 10.0
 LOOK_SECONDS = 2.0
@@ -31,6 +32,8 @@ class Link:
     url: str
     user: str | None = None
     password: str | None = None
+    ack_wait: float = ACK_WAIT_SECONDS
+    """After how many seconds of silence what we took is given to another."""
 
 
 class Connection(NatsBroker):

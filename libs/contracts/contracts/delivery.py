@@ -33,7 +33,7 @@ from contracts.marks import Marks, Record
 from contracts.message import Message, now
 from contracts.tasks import AttemptCommand, Died
 
-HEARTBEAT_SECONDS = 10.0  # a third of ack_wait: two may be lost
+HEARTBEATS = 3  # in each ack_wait: two may be lost
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 FIRST_MARKED = 4  # the delivery from which on starts are marked

@@ -29,6 +29,7 @@ from contracts.message import Command
 DAY = 86_400.0
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+ACK_WAIT_SECONDS = 30.0  # how long what a dead worker had lies idle
 
 COMMANDS: tuple[type[Command], ...] = (
     tasks.CreateTask,
@@ -120,36 +121,50 @@ def streams() -> list[StreamConfig]:
     ]
 
 
-def consumers() -> list[tuple[str, ConsumerConfig]]:
+def consumers(
+    ack_wait: float = ACK_WAIT_SECONDS,
+) -> list[tuple[str, ConsumerConfig]]:
     """Return (stream, consumer) pairs as they must be."""
     commands = [("CMD", _worker(c)) for c in COMMANDS]
     facts = _consumer(FACTS_DURABLE, max_ack_pending=2_000)
     facts.filter_subjects = list(WORKERS_FACTS)
-    return [*commands, ("EVT", facts)]
+    found = [*commands, ("EVT", facts)]
+    for _, consumer in found:
+        consumer.ack_wait = ack_wait
+    return found
 
 
-async def provision(js: JetStreamContext) -> list[str]:
+async def provision(
+    js: JetStreamContext, ack_wait: float = ACK_WAIT_SECONDS
+) -> list[str]:
     """Create what is missing, update what differs; return what was done, in words."""
     done = [await _provide_stream(js, wanted) for wanted in streams()]
-    for stream, wanted in consumers():
+    for stream, wanted in consumers(ack_wait):
         done.append(await _provide_consumer(js, stream, wanted))
     return [line for line in done if line]
 
 
 async def require(
-    js: JetStreamContext, durables: Sequence[str], needed: Collection[str] = ()
+    js: JetStreamContext,
+    durables: Sequence[str],
+    needed: Collection[str] = (),
+    ack_wait: float = ACK_WAIT_SECONDS,
 ) -> None:
     """Raise NotProvisionedError unless durables and streams are as declared here."""
-    if problems := [*await stream_drift(js, needed), *await drift(js, durables)]:
+    problems = await stream_drift(js, needed)
+    problems += await drift(js, durables, ack_wait)
+    if problems:
         raise NotProvisionedError(
             "; ".join(problems) + ". Run `jimeng provision` first."
         )
 
 
-async def drift(js: JetStreamContext, durables: Sequence[str]) -> list[str]:
+async def drift(
+    js: JetStreamContext, durables: Sequence[str], ack_wait: float = ACK_WAIT_SECONDS
+) -> list[str]:
     """Return how the named durables differ from what is declared here, in words."""
     found: list[str] = []
-    for stream, wanted in consumers():
+    for stream, wanted in consumers(ack_wait):
         name = str(wanted.durable_name)
         if name not in durables:
             continue
@@ -228,7 +243,6 @@ def _consumer(durable: str, max_ack_pending: int) -> ConsumerConfig:
         name=durable,
         ack_policy=AckPolicy.EXPLICIT,
         deliver_policy=DeliverPolicy.ALL,
-        ack_wait=30.0,
         # Planned waits are deliveries too, and a work queue keeps what ran out of
         # deliveries for ever, unseen: age bounds retries, never a count.
         max_deliver=-1,

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.bus import Link
+from contracts.streams import ACK_WAIT_SECONDS
 
 
 class SettingsError(Exception):
@@ -75,6 +76,11 @@ class Settings(BaseSettings):
     )
     nats_user: str | None = Field(None, description="Who we are at NATS.")
     nats_password: SecretStr | None = Field(None, description="Our password there.")
+    ack_wait_secs: float = Field(
+        ACK_WAIT_SECONDS,
+        ge=1,
+        description="After so long what a dead worker had goes to another.",
+    )
     data_dir: Path = Field(
         Path("data"), description="Everything that is kept lies here."
     )
@@ -89,7 +95,7 @@ class Settings(BaseSettings):
     def link(self) -> Link:
         """The NATS connection these settings describe."""
         password = self.nats_password.get_secret_value() if self.nats_password else None
-        return Link(self.nats_url, self.nats_user, password)
+        return Link(self.nats_url, self.nats_user, password, self.ack_wait_secs)
 
 
 class UpstreamSettings(BaseModel):
@@ -148,18 +154,21 @@ class PermitSettings(BaseModel):
     submit_timeout_secs: float = Field(
         30, gt=0, description="How long one submit may take on the wire."
     )
+    late_secs: float = Field(
+        10, gt=0, description="How long after its end a submit may still show."
+    )
     settle_secs: float = Field(
         90, gt=0, le=86_400, description="How long an unknown submit is looked for."
     )
 
     @model_validator(mode="after")
     def _settle_is_long_enough(self) -> Self:
-        least = self.permit_secs + self.submit_timeout_secs + 10
+        least = self.permit_secs + self.submit_timeout_secs + self.late_secs
         if self.settle_secs <= least:
             raise ValueError(
-                f"SETTLE_SECS must be above PERMIT_SECS + SUBMIT_TIMEOUT_SECS + 10 "
-                f"({least:g}): a late effect of a send must show before it counts as "
-                f"not taken"
+                f"SETTLE_SECS must be above PERMIT_SECS + SUBMIT_TIMEOUT_SECS + "
+                f"LATE_SECS ({least:g}): a late effect of a send must show before it "
+                f"counts as not taken"
             )
         return self
 

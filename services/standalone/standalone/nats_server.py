@@ -18,7 +18,7 @@ from typing import Self
 import nats
 
 from contracts.bus import Link
-from contracts.streams import provision
+from contracts.streams import ACK_WAIT_SECONDS, provision
 from runtime.background import running
 from runtime.settings import SettingsError
 from standalone.children import end, spawn
@@ -77,14 +77,14 @@ class NatsServer:
         if self._child:
             await end(self._child)
 
-    async def provision(self) -> list[str]:
+    async def provision(self, ack_wait: float = ACK_WAIT_SECONDS) -> list[str]:
         """Make the streams and consumers what they must be; return what was done."""
         link = self.link("admin")
         client = await nats.connect(
             link.url, user=link.user, password=link.password, connect_timeout=2
         )
         try:
-            return await provision(client.jetstream())
+            return await provision(client.jetstream(), ack_wait)
         finally:
             await client.close()
 

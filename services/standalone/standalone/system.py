@@ -72,7 +72,7 @@ class System:
             await simulator.start()
         server = NatsServer(data, fatal, self._settings.nats_server_bin)
         await opening.enter_async_context(server)
-        await server.provision()
+        await server.provision(self._settings.ack_wait_secs)
         factories = await asyncio.to_thread(_factories)
         if self._simulate:
             self.upstream = await simulator.ready()

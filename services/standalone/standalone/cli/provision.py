@@ -37,6 +37,6 @@ async def _provision(settings: "Settings") -> list[str]:  # type: ignore[name-de
         max_reconnect_attempts=1,
     )
     try:
-        return await provision(client.jetstream())
+        return await provision(client.jetstream(), settings.ack_wait_secs)
     finally:
         await client.close()
