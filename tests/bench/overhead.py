@@ -147,7 +147,7 @@ def say(what: str, samples: list[float], unit: str, aim: str) -> None:
     samples = sorted(samples)
     p99 = samples[min(len(samples) - 1, int(len(samples) * 0.99))]
     median = statistics.median(samples)
-    print(f"{what:<52}{median:8.1f}{p99:9.1f} {unit:<4} {aim}")  # noqa: T201
+    print(f"{what:<52}{median:8.1f}{p99:9.1f} {unit:<4} {aim}")
 
 
 async def bench(folder: Path) -> None:
@@ -175,7 +175,7 @@ async def bench(folder: Path) -> None:
         )
         added.raise_for_status()
         idle = memory_mb(gateway.pid)
-        print(f"{'':<52}{'median':>8}{'p99':>9}")  # noqa: T201
+        print(f"{'':<52}{'median':>8}{'p99':>9}")
         say("start-up to ready", [started], "s", "aim 3")
         for name, model in (
             ("Seedance, in the page", "jimeng-video-seedance-2.0"),

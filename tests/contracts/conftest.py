@@ -18,7 +18,7 @@ class _Probe(Command):
 
 class _Step(AttemptCommand):
     SUBJECT: ClassVar[str] = "cmd.poller.step.{task}-{attempt}"
-    DEADLINE_SECONDS: ClassVar[float | None] = 1.0
+    DEADLINE_SECONDS: ClassVar[float | None] = 2.0
 
     session: str = "s1"
     send: int = 2

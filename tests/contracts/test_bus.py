@@ -204,7 +204,7 @@ async def test_a_request_that_one_scheduler_slept_over_is_asked_again(nats, bus)
 
     await client.subscribe(ReadStats.SUBJECT, cb=second_time)
     await client.flush()
-    assert await bus.ask(ReadStats(), seconds=0.2) == Stats(total=3)
+    assert await bus.ask(ReadStats(), seconds=1) == Stats(total=3)
     await client.close()
 
 

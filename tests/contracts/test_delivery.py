@@ -122,7 +122,7 @@ async def test_a_step_that_fails_until_its_deadline_dies_and_is_dead_lettered(
 async def test_a_step_that_could_only_be_tried_again_too_late_is_given_up_at_once(
     js, make_bus, until, step
 ):
-    bus = make_bus("poller", pause=lambda _: 1.5)  # it has a second
+    bus = make_bus("poller", pause=lambda _: 2.5)  # it has two seconds
 
     @bus.consume(step, concurrency=1)
     async def handle(command):
@@ -320,7 +320,7 @@ async def test_a_long_handler_keeps_its_command_by_saying_that_it_is_at_work(
         ConsumerConfig(
             durable_name=probe.durable(),
             filter_subject=probe.pattern(),
-            ack_wait=0.4,
+            ack_wait=1.0,
         ),
     )
     bus = make_bus("poller", heartbeat_seconds=0.1)
@@ -329,7 +329,7 @@ async def test_a_long_handler_keeps_its_command_by_saying_that_it_is_at_work(
     @bus.consume(probe, concurrency=2)
     async def handle(command):
         started.append(command)
-        await asyncio.sleep(1.2)  # the work: three times ack_wait
+        await asyncio.sleep(2.0)  # the work: twice ack_wait
 
     await bus.start()
     await bus.send(probe(name="a"), "one")
