@@ -37,6 +37,7 @@ class Stage:
             said.SubmitInPage,
             said.PollSession,
             said.StoreResults,
+            said.DeleteFiles,
             CheckSession,
         ):
             self.hands.consume(kind, concurrency=4)(self.commands.put)
@@ -56,7 +57,7 @@ class Stage:
     async def __aexit__(self, *_):
         await self.app.stop()
 
-    async def start_scheduler(self):
+    async def start_scheduler(self, **more):
         link = self.nats.link
         settings = load(
             SchedulerSettings,
@@ -66,6 +67,7 @@ class Stage:
             data_dir=self.data,
             poll_min_secs=0.1,
             reconcile_secs=0.3,
+            **more,
         )
         self.app = create_app(settings)
         await self.app.start()

@@ -10,7 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 from secrets import token_hex
 
-from blobs.errors import MissingError, TooLargeError
+from blobs.errors import InvalidKeyError, MissingError, TooLargeError
 from blobs.keys import check_key, check_task
 from blobs.part import CHUNK_BYTES, Part, Written
 
@@ -161,6 +161,10 @@ class Store:
             folder = self._folder / check_task(prefix)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
+    async def idle(self, age_seconds: float) -> list[str]:
+        """Return the tasks for which nothing was written for so long."""
+        return await asyncio.to_thread(_idle, self._folder, time.time() - age_seconds)
+
     async def sweep(self, age_seconds: float) -> int:
         """Remove what a killed `put` left behind, if it is so old; say how many.
 
@@ -243,3 +247,13 @@ def _sweep(folder: Path, before: float) -> int:
         with suppress(OSError):  # not empty
             left.parent.rmdir()
     return removed
+
+
+def _idle(folder: Path, before: float) -> list[str]:
+    found: list[str] = []
+    for task in folder.iterdir():
+        with suppress(FileNotFoundError, NotADirectoryError, InvalidKeyError):
+            written = (p.stat().st_mtime for p in (task, *task.iterdir()))
+            if max(written) < before:
+                found.append(check_task(task.name))
+    return sorted(found)

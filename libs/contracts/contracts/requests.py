@@ -181,6 +181,24 @@ class RetryTask(Request[Task]):
     """Left out, these are the old one's, without its deadline."""
 
 
+class Orphans(Value):
+    """Which of the tasks that were asked about need no files."""
+
+    tasks: tuple[str, ...] = ()
+
+
+class AskOrphans(Request[Orphans]):
+    """Files lie in the store for these tasks; some may not exist, or need none.
+
+    The answer is none of them while creates wait, because their files lie there already.
+    """
+
+    SUBJECT: ClassVar[str] = "req.scheduler.orphans"
+    REPLY: ClassVar[type[BaseModel]] = Orphans
+
+    tasks: tuple[str, ...] = Field(max_length=1000)
+
+
 class Stats(Value):
     """How many tasks there are; `running` is between queued and ended."""
 

@@ -38,6 +38,7 @@ COMMANDS: tuple[type[Command], ...] = (
     tasks.SubmitPlain,
     tasks.PollSession,
     tasks.StoreResults,
+    tasks.DeleteFiles,
     sessions.CheckSession,
 )
 WORKERS_FACTS: tuple[str, ...] = (

@@ -7,6 +7,7 @@ submit      -> SubmitInPage      scheduler -> signer        Submitted, Refused,
 wait        -> PollSession       scheduler -> poller        Progressed, Generated,
                                                             GenerationFailed, Absent
 store       -> StoreResults      scheduler -> downloader    Stored, StoreFailed
+afterwards  -> DeleteFiles       scheduler -> downloader
 any step    -> (gave up)         the bus                    Died
 all along   -> TaskChanged       scheduler -> everybody
 """
@@ -200,6 +201,15 @@ class StoreResults(AttemptCommand):
     """What every item must turn out to be."""
 
 
+class DeleteFiles(Command):
+    """Delete all that lies in the store for an ended task. scheduler -> downloader."""
+
+    SUBJECT: ClassVar[str] = "cmd.downloader.delete.{task}"
+    DEADLINE_SECONDS: ClassVar[float | None] = None
+
+    task: str
+
+
 class TaskEvent(Event):
     """A fact about one attempt. `n` comes from the command or the scheduler's reply."""
 
@@ -347,6 +357,8 @@ class TaskChanged(Belonging, Progress, Event):
     error_code: ErrorCode | None = None
     error_kind: ErrorKind | None = None
     error_message: str | None = None
+    files_deleted_at: datetime | None = None
+    """When its files were deleted, for their age; `results` is empty from then on."""
 
     @property
     def id(self) -> str:

@@ -4,7 +4,7 @@ import blobs
 import jimeng
 from contracts.bus import Bus
 from contracts.requests import Credential
-from downloader import handlers
+from downloader import handlers, tidying
 from downloader.domain import account_of
 from downloader.settings import Settings
 from downloader.storing import Shelf
@@ -41,7 +41,12 @@ def create_app(settings: Settings) -> service.App:
         concurrency=settings.download_concurrency,
         deadline_seconds=settings.download_deadline_secs,
     )
-    return service.App(bus, state=lambda: {"lacking_room": room.lacking()})
+    tidying.register(bus, store)
+    return service.App(
+        bus,
+        after=[tidying.tidied(bus, store)],
+        state=lambda: {"lacking_room": room.lacking()},
+    )
 
 
 def _store(settings: Settings) -> blobs.Store:

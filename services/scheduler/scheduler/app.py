@@ -1,14 +1,20 @@
 """Builds the scheduler: one writer, readers, the relay, and what they handle."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.bus import Bus
+from contracts.requests import RequestRefusedError
 from runtime import logs
 from runtime.background import running
 from runtime.service import App, fatal
-from scheduler import handlers, queueing
+from scheduler import handlers, keeping, queueing
 from scheduler.lease import Lease
 from scheduler.relay import Relay
 from scheduler.rotation import rotate_key, vault_of
@@ -24,6 +30,8 @@ from scheduler.store.migrate import migrate
 from scheduler.writer import Turn, Writer
 
 __all__ = ["create_app", "rotate_key"]
+
+log = logging.getLogger("scheduler")
 
 
 def create_app(settings: SchedulerSettings) -> App:
@@ -47,6 +55,7 @@ def create_app(settings: SchedulerSettings) -> App:
     handlers.register(bus, writer, settings.rules, vault)
     handlers.register_pool(bus, writer, vault)
     handlers.register_reads(bus, reads, vault)
+    keeping.register(bus, reads)
 
     @asynccontextmanager
     async def database() -> AsyncIterator[None]:
@@ -60,7 +69,7 @@ def create_app(settings: SchedulerSettings) -> App:
         async with reading(reads) as db:
             relay.take(await outbox.left(db))
         await writer.do(handlers.look_again)
-        async with running(lambda: _reconcile(writer, settings.reconcile_secs)):
+        async with running(lambda: _reconcile(writer, reads, settings)):
             yield
 
     work_on = (running(lambda: relay.run(writer)), running(writer.run))
@@ -68,8 +77,16 @@ def create_app(settings: SchedulerSettings) -> App:
     return App(bus, before=before, after=[resumed()])
 
 
-async def _reconcile(writer: Writer, seconds: float) -> None:
-    """Look again and again at what may have been lost."""
+async def _reconcile(
+    writer: Writer, reads: AsyncEngine, settings: SchedulerSettings
+) -> None:
+    """Look again and again at what may have been lost, and at what is too old."""
+    kept = settings.retention_days and timedelta(days=settings.retention_days)
     while True:
-        await asyncio.sleep(seconds)
-        await writer.do(handlers.look_again)
+        await asyncio.sleep(settings.reconcile_secs)
+        try:
+            await writer.do(handlers.look_again)
+            if kept:
+                await keeping.delete_old(reads, writer, kept)
+        except (DBAPIError, RequestRefusedError) as error:  # a full disk, say
+            log.warning("not looked at what was lost, again soon: %s", error)

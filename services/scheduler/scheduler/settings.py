@@ -47,6 +47,9 @@ class SchedulerSettings(
     max_sends: int = Field(
         3, ge=1, le=10, description="Most sends of one attempt; then it is held."
     )
+    retention_days: float | None = Field(
+        None, gt=0, description="Files of tasks that ended longer ago are deleted."
+    )
     lease_secs: float = Field(
         10, gt=0, description="A standby scheduler takes over after this long."
     )

@@ -23,6 +23,7 @@ _PUBLIC = (
     "results",
     "error_code",
     "error_message",
+    "files_deleted_at",
 )
 
 
@@ -50,10 +51,11 @@ def changed(
         session=task.session,
         model=task.job.model,
         prompt=task.job.prompt[:PROMPT_SHOWN],
-        results=task.results,
+        results=() if task.files_deleted_at else task.results,
         error_code=task.error_code,
         error_kind=task.error_code.kind if task.error_code else None,
         error_message=task.error_message,
+        files_deleted_at=task.files_deleted_at,
     )
 
 

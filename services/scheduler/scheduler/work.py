@@ -8,7 +8,14 @@ from typing import Literal
 from contracts import requests as asked
 from contracts.message import Event
 from contracts.requests import Cancelled, Refusal, RequestRefusedError
-from contracts.tasks import Absent, Belonging, CreateTask, Progressed, TaskEvent
+from contracts.tasks import (
+    Absent,
+    Belonging,
+    CreateTask,
+    Job,
+    Progressed,
+    TaskEvent,
+)
 from scheduler.domain.choice import Policy
 from scheduler.domain.life import advance
 from scheduler.domain.rows import Attempt, Task
@@ -22,7 +29,7 @@ from scheduler.domain.steps import (
 )
 from scheduler.domain.verbs import adopting, end
 from scheduler.signals import apply_signal, proven
-from scheduler.store import attempts, outbox, sessions, tasks
+from scheduler.store import attempts, files, outbox, sessions, tasks
 from scheduler.views import changed, task_view
 from scheduler.writer import Turn
 
@@ -119,6 +126,7 @@ async def retry(turn: Turn, wish: asked.RetryTask, rules: Rules) -> asked.Task:
             text = f"the task is {old.status}; only an ended one can be retried"
             raise refusal(409, "task-running", text)
         task = _anew(old, wish, turn.now)
+        await _must_be_there(turn, task.job)
         await _create(turn, task)
         if not wish.again and task.job == old.job:
             await _adopt(turn, old, task, rules)
@@ -132,6 +140,16 @@ def _anew(old: Task, wish: asked.RetryTask, now: datetime) -> Task:
     terms = wish.terms or old.terms.model_copy(update={"deadline": None})
     job = wish.job or old.job
     return Task(wish.new_task, belonging, job, now, terms, due_at=terms.deadline)
+
+
+async def _must_be_there(turn: Turn, job: Job) -> None:
+    """Refuse references that were deleted."""
+    if await files.gone(turn.db, files.owners(job)):
+        text = (
+            "its reference files were deleted, for their age (RETENTION_DAYS): "
+            "create the task anew, with its files"
+        )
+        raise refusal(410, "files-deleted", text)
 
 
 async def _adopt(turn: Turn, old: Task, task: Task, rules: Rules) -> None:

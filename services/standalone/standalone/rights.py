@@ -34,7 +34,7 @@ _ASKS = {
     "uploader": ("credential",),
     "signer": ("credential", "permit"),
     "poller": ("credential", "due"),
-    "downloader": ("credential",),
+    "downloader": ("credential", "orphans"),
     "scheduler": ("add_session",),
     "gateway-http": (
         "read_task",

@@ -82,6 +82,12 @@ tasks = Table(
     Index("ix_tasks_queue", "status", "rank", "created_at"),
     Index("ix_tasks_newest", "created_at", "id"),
     Index("ix_tasks_due", "due_at"),
+    Index(
+        "ix_tasks_kept",
+        "finished_at",
+        sqlite_where=text("files_deleted_at IS NULL"),
+        postgresql_where=text("files_deleted_at IS NULL"),
+    ),
 )
 
 sessions = Table(
