@@ -127,7 +127,7 @@ class Cluster:
             await self.units["nats"].stop()
         for proxy in (*self.links.values(), self.site_link):
             if proxy:
-                proxy.close()
+                await proxy.close()
         processes.end_all_below()
         for folder in (self.data, self.store) if self.small else ():
             processes.unmount(folder)

@@ -50,6 +50,7 @@ class Proxy:
         self._target = (host, port)
         self._server: asyncio.Server | None = None
         self._pairs: set[_Pair] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._mode: Mode = "open"
         self._moving = asyncio.Event()
         self._moving.set()
@@ -59,16 +60,17 @@ class Proxy:
 
     async def open(self) -> int:
         """Begin to listen; return the port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self.port
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End everything."""
         if self._server:
             self._server.close()
-        self._moving.set()
-        self.cut(reset=True)
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     # what can be done to its connections
 
@@ -106,6 +108,11 @@ class Proxy:
 
     # carrying
 
+    def _accept(self, reader: StreamReader, near: StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, near))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
     async def _serve(self, reader: StreamReader, near: StreamWriter) -> None:
         try:
             back, far = await asyncio.open_connection(*self._target)
@@ -119,8 +126,7 @@ class Proxy:
             asyncio.create_task(self._carry(pair, back, near)),
         )
         try:
-            with suppress(asyncio.CancelledError):  # the run is over
-                await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             for way in ways:
                 way.cancel()

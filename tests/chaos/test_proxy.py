@@ -48,8 +48,7 @@ async def proxy(echo):
     proxy = Proxy(echo.port)
     await proxy.open()
     yield proxy
-    proxy.close()
-    await asyncio.sleep(0)
+    await proxy.close()
 
 
 @pytest.fixture
