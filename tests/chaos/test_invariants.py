@@ -38,9 +38,13 @@ def world():
             ]
         },
         attempts=[{"task": "t1", "n": 1, "submit_id": "s1", "state": "ended"}],
-        results=[{"task": "t1", "key": "t1/result-0.mp4", "sha256": FILM}],
+        results=[{"task": "t1", "index": 0, "key": "t1/result-0.mp4", "sha256": FILM}],
         references={"t1/reference-1"},
-        files={"t1/result-0.mp4": FILM, "t1/reference-1": "a"},
+        files={
+            "t1/result-0.mp4": FILM,
+            "t1/poster-0.jpg": "b",
+            "t1/reference-1": "a",
+        },
         served={"t1": FILM},
         ledger={"s1": {"charges": [{}], "refunds": []}},
         accounts=[{"uid": "u", "peak": 2, "running": 0}],
@@ -141,7 +145,7 @@ def test_a_count_that_is_wrong_is_found(world, broken):
 
 
 @pytest.mark.parametrize(
-    "key", ["t1/other.mp4", "t1/.result-0.part", "t1/.result-0.tag"]
+    "key", ["t1/other.mp4", "t1/poster-1.jpg", "t1/.result-0.part", "t1/.result-0.tag"]
 )
 def test_a_file_without_a_row_is_found(world, key):
     world.files[key] = "x"

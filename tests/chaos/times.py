@@ -16,7 +16,11 @@ DESIGN = {
     "UPLOAD_DEADLINE_SECS": 900.0,
     "DOWNLOAD_DEADLINE_SECS": 1800.0,
 }
-CHOSEN = {"UNKNOWN_SUBMIT": "resend", "MAX_SENDS": "3"}
+CHOSEN = {
+    "UNKNOWN_SUBMIT": "resend",
+    "MAX_SENDS": "3",
+    "MIN_FREE_DISK": "16MiB",  # the storm's disks are small
+}
 # SETTLE_SECS must exceed permit and time-out by this, whatever the speed: room for an
 # effect 5 s late that shows 5 s later. The storm uses all of that room.
 SETTLE_ROOM = 10.0
