@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
@@ -264,6 +265,24 @@ async def test_a_service_does_not_start_on_streams_that_are_not_as_declared(
 
 async def _nothing(_):
     pass
+
+
+async def test_an_answer_is_waited_for_as_long_as_the_link_says(nats, make_bus):
+    deaf, asker = (
+        make_bus("scheduler"),
+        make_bus("gateway-http", link=replace(nats.link, ask_seconds=0.1)),
+    )
+
+    @deaf.answer(ReadStats)
+    async def stats(_):
+        await asyncio.sleep(2)
+        return Stats(total=1)
+
+    await nats.provision()
+    await deaf.start()
+    await asker.start()
+    with pytest.raises(NatsTimeoutError):
+        await asker.ask(ReadStats())
 
 
 async def test_who_waits_otherwise_than_the_consumers_do_does_not_start(

@@ -54,7 +54,6 @@ from contracts.streams import (
 )
 
 PUBLISH_SECONDS = 5.0
-ASK_SECONDS = 5.0
 STOP_SECONDS = 8.0
 
 C = TypeVar("C", bound=Command)
@@ -87,6 +86,7 @@ class Bus:
         self.service = service
         self.durables: list[str] = []
         self._ack_wait = link.ack_wait
+        self._ask_seconds = link.ask_seconds
         self.needed = needed
         self._takers: list[Callable[[], None]] = []
         marks = Marks(lambda: self.client)
@@ -252,12 +252,13 @@ class Bus:
             headers={"Nats-TTL": str(ttl_seconds)} if ttl_seconds else {},
         )
 
-    async def ask(self, request: Request[R], seconds: float = ASK_SECONDS) -> R:
+    async def ask(self, request: Request[R], seconds: float | None = None) -> R:
         """Ask the scheduler.
 
         Raises RequestRefusedError when it says no, and NatsTimeoutError or
         NoRespondersError when nobody answered, twice.
         """
+        seconds = seconds or self._ask_seconds
         try:
             reply = await self._ask_once(request, seconds)
         except (NatsTimeoutError, NoRespondersError):

@@ -16,6 +16,7 @@ from nats.js.errors import NotFoundError
 from contracts.ending import end
 from contracts.streams import ACK_WAIT_SECONDS
 
+ASK_SECONDS = 5.0
 WATCH_SECONDS = 10.0
 LOOK_SECONDS = 2.0
 GONE_SECONDS = 60.0  # without a good round trip for so long, NATS is gone for good
@@ -34,6 +35,8 @@ class Link:
     password: str | None = None
     ack_wait: float = ACK_WAIT_SECONDS
     """After how many seconds of silence what we took is given to another."""
+    ask_seconds: float = ASK_SECONDS
+    """How long an answer of the scheduler is waited for, twice."""
 
 
 class Connection(NatsBroker):

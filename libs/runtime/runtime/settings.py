@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.bus import Link
+from contracts.connection import ASK_SECONDS
 from contracts.streams import ACK_WAIT_SECONDS
 
 
@@ -81,6 +82,9 @@ class Settings(BaseSettings):
         ge=1,
         description="After so long what a dead worker had goes to another.",
     )
+    ask_secs: float = Field(
+        ASK_SECONDS, gt=0, description="How long to wait for the scheduler, twice."
+    )
     data_dir: Path = Field(
         Path("data"), description="Everything that is kept lies here."
     )
@@ -95,7 +99,13 @@ class Settings(BaseSettings):
     def link(self) -> Link:
         """The NATS connection these settings describe."""
         password = self.nats_password.get_secret_value() if self.nats_password else None
-        return Link(self.nats_url, self.nats_user, password, self.ack_wait_secs)
+        return Link(
+            self.nats_url,
+            self.nats_user,
+            password,
+            ack_wait=self.ack_wait_secs,
+            ask_seconds=self.ask_secs,
+        )
 
 
 class UpstreamSettings(BaseModel):
