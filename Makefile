@@ -10,7 +10,7 @@ PYTHON := $(BIN)/python
 PYPROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 PACKAGES := $(patsubst %/py.typed,%,$(wildcard libs/*/*/py.typed services/*/*/py.typed))
 
-.PHONY: help setup run test check fix e2e chaos bench lock asyncapi life env-example \
+.PHONY: help setup run test check fix e2e chaos crash-sweep bench lock asyncapi life env-example \
 	contracts-snapshot isolated clean
 
 help: ## Print this
@@ -48,6 +48,10 @@ chaos: .venv/browser ## Storm it: TASKS=60 KILLS=20 SEED=7 SPEED=10
 	@PYTHONPATH=tests $(PYTHON) -m chaos --tasks $(or $(TASKS),60) \
 		--kills $(or $(KILLS),20) --seed $(or $(SEED),7) --speed $(or $(SPEED),10) \
 		$(CHAOS)
+
+crash-sweep: .venv/browser ## Kill every service at each boundary: EVERY=25 SEED=3
+	@PYTHONPATH=tests $(PYTHON) -m crash_sweep --every $(or $(EVERY),1) \
+		--seed $(or $(SEED),1) $(SWEEP)
 
 bench: .venv/browser ## Measure how much it can do
 	@$(PYTHON) tests/bench/overhead.py
