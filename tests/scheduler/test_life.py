@@ -384,6 +384,14 @@ def test_cancel_after_the_permit_follows_the_attempt_to_its_end():
     assert (step.attempt.state, step.attempt.charged) == ("ended", True)
 
 
+def test_what_is_stored_for_an_ended_task_is_thrown_away():
+    storing = run(RESERVED, PERMIT, GENERATED)
+    late = then(storing, CancelAsked(), STORED)
+    assert late.task.status == "cancelled"
+    assert late.commands == (said.DeleteFiles(task="t", keys=(RESULT.key,)),)
+    assert run(RESERVED, PERMIT, GENERATED, STORED, STORED).commands == ()
+
+
 def test_cancel_of_a_held_task_gives_its_slot_back():
     limits = replace(LIMITS, on_unknown="hold")
     held = run(RESERVED, PERMIT, UNKNOWN, *ABSENT[:3], limits=limits)

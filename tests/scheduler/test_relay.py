@@ -100,3 +100,45 @@ async def test_polls_of_a_session_that_wait_are_one(office, until):
 
     await until(nothing_waits)
     assert await office.both_there()
+
+
+class Broken:
+    """A bus that refuses the first event it is given, and takes all later ones."""
+
+    def __init__(self):
+        self.told = []
+        self.refused = 0
+
+    async def emit_raw(self, subject, body, message_id, ttl_seconds):
+        if not self.refused:
+            self.refused += 1
+            raise TimeoutError
+        self.told.append(message_id)
+
+
+class Forgetful:
+    """A writer to whom nothing is worth remembering."""
+
+    def later(self, work):
+        pass
+
+
+async def test_an_event_that_cannot_be_published_is_overtaken_by_none(
+    monkeypatch, until
+):
+    monkeypatch.setattr("scheduler.relay.RETRY_SECONDS", 0.01)
+    bus = Broken()
+    relay = Relay(bus)
+    subject = "evt.task.t1.scheduler."
+    first = Parcel(1, "EVT", subject + "queued", "one", None, b"")
+    second = Parcel(2, "EVT", subject + "submitting", "two", None, b"")
+    async with running(lambda: relay.run(Forgetful())):
+        relay.take([first])
+        await until(lambda: _true(bus.refused))
+        relay.take([second])
+        await until(lambda: _true(len(bus.told) == 2))
+    assert bus.told == ["one", "two"]
+
+
+async def _true(value):
+    return value

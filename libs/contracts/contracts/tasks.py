@@ -202,12 +202,16 @@ class StoreResults(AttemptCommand):
 
 
 class DeleteFiles(Command):
-    """Delete all that lies in the store for an ended task. scheduler -> downloader."""
+    """Delete what lies in the store for an ended task. scheduler -> downloader.
+
+    All of it, or where `keys` are named only these.
+    """
 
     SUBJECT: ClassVar[str] = "cmd.downloader.delete.{task}"
     DEADLINE_SECONDS: ClassVar[float | None] = None
 
     task: str
+    keys: tuple[str, ...] = ()
 
 
 class TaskEvent(Event):

@@ -200,7 +200,7 @@ generation_failed again_later none: the generation failed
     generate_error web_fail2generate_input_retry
 generation_failed fail none: the generation failed
     1017
-generation_failed fail none: the site does not take the signature
+network again_later none: the site does not take the signature (is the clock right?)
     1014
     sign_error
 generation_failed fail none: the site does not take these parameters

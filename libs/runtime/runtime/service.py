@@ -99,7 +99,9 @@ def main(
         raise SystemExit(_usage(str(error))) from None
     except Error as error:
         where = logs.scrub_text(read.nats_url)
-        raise SystemExit(_usage(f"NATS_URL {where}: {error}")) from None
+        wrong = _usage(f"NATS_URL {where}: {error}")
+        # A refused login stays refused; a server that is away comes back.
+        raise SystemExit(wrong if "uthorization" in str(error) else 1) from None
 
 
 def _folder(read: Settings) -> AbstractContextManager[Any]:

@@ -25,8 +25,9 @@ def register(bus: Bus, store: Store) -> None:
 
     @bus.consume(DeleteFiles, concurrency=4)
     async def delete_files(command: DeleteFiles) -> None:
-        await store.delete(command.task)
-        log.info("files are deleted, for their age")
+        for prefix in command.keys or (command.task,):
+            await store.delete(prefix)
+        log.info("files are deleted, nobody needs them")
 
 
 @asynccontextmanager

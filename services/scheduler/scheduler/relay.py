@@ -2,10 +2,17 @@
 
 import asyncio
 import logging
-from collections import defaultdict
+from collections import deque
 from collections.abc import Sequence
 
 from contracts.bus import Bus, Kept
+from contracts.tasks import (
+    PollSession,
+    StoreResults,
+    SubmitInPage,
+    SubmitPlain,
+    UploadReferences,
+)
 from scheduler.store import outbox
 from scheduler.store.outbox import Parcel
 from scheduler.writer import Turn, Writer
@@ -18,102 +25,107 @@ log = logging.getLogger("scheduler")
 class Relay:
     """Takes parcels after their commit and sees to it that they are stored in NATS.
 
-    A command answered *still there* is tried again each second: its predecessor is
-    being worked on, and may have begun before this one was known.
+    They wait in lines: the events of one task or session, the commands of one subject.
+    Whoever is first in a line and cannot be published keeps its place, and is tried
+    again each second. For a command that may mean that its predecessor is *still
+    there*: it is being worked on, and may have begun before this one was known.
     """
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._waiting: list[Parcel] = []
+        self._new: list[Parcel] = []
         self._more = asyncio.Event()
-        self._tries: dict[int, int] = {}
-        self._still: dict[str, int] = {}  # one of a kind waits, others are the same
+        self._lines: dict[str, deque[Parcel]] = {}
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._done: list[int] = []
 
     def take(self, parcels: Sequence[Parcel]) -> None:
         """Publish these soon."""
         if parcels:
-            self._waiting += parcels
+            self._new += parcels
             self._more.set()
 
     async def run(self, writer: Writer) -> None:
         """Publish what was taken, for ever; the writer forgets what was sent."""
-        room = asyncio.Semaphore(AT_ONCE)
-        while True:
-            await self._more.wait()
-            self._more.clear()
-            batch, self._waiting = self._waiting, []
-            groups: dict[str, list[Parcel]] = defaultdict(list)
-            for parcel in batch:
-                groups[_about(parcel)].append(parcel)
-            sent = await asyncio.gather(
-                *(self._send_group(room, group) for group in groups.values())
-            )
-            self._forget(writer, [i for ids in sent for i in ids])
+        async with asyncio.TaskGroup() as working:
+            while True:
+                await self._more.wait()
+                self._more.clear()
+                taken, self._new = self._new, []
+                # Commands first, because somebody waits for them.
+                for parcel in sorted(taken, key=lambda p: (p.stream != "CMD", p.id)):
+                    name = _line_of(parcel)
+                    if line := self._lines.get(name):
+                        self._join(line, parcel, writer)
+                        continue
+                    self._lines[name] = deque([parcel])
+                    working.create_task(self._work_off(name, writer))
 
-    async def _send_group(
-        self, room: asyncio.Semaphore, group: list[Parcel]
-    ) -> list[int]:
-        """Send in order; commands first, because somebody waits for them."""
-        sent: list[int] = []
-        async with room:
-            for parcel in sorted(group, key=lambda p: (p.stream != "CMD", p.id)):
-                waits = self._still.get(parcel.subject, parcel.id) != parcel.id
-                if not waits and not await self._send(parcel):
-                    self._later([p for p in group if p.id not in sent])
-                    break
-                sent.append(parcel.id)
-        return sent
+    def _join(self, line: deque[Parcel], parcel: Parcel, writer: Writer) -> None:
+        if parcel.subject.startswith(_POLLS):  # one poll that waits is as good as two
+            self._forget(parcel, writer)
+        else:
+            line.append(parcel)
 
-    async def _send(self, parcel: Parcel) -> bool:
+    async def _work_off(self, name: str, writer: Writer) -> None:
+        line, tries = self._lines[name], 0
+        while line:
+            async with self._room:
+                sent = await self._send(line[0], tries)
+            if sent:
+                self._forget(line.popleft(), writer)
+                tries = 0
+            else:
+                tries += 1
+                await asyncio.sleep(RETRY_SECONDS)
+        del self._lines[name]
+
+    async def _send(self, parcel: Parcel, tries: int) -> bool:
         try:
             if parcel.stream == "EVT":
+                message_id = parcel.message_id or f"outbox:{parcel.id}"
                 await self._bus.emit_raw(
-                    parcel.subject,
-                    parcel.body,
-                    parcel.message_id or f"outbox:{parcel.id}",
-                    parcel.ttl_seconds,
+                    parcel.subject, parcel.body, message_id, parcel.ttl_seconds
                 )
                 return True
-            kept = await self._issue(parcel)
+            # A re-issue has an id of its own, or the deduplication would swallow it.
+            message_id = f"outbox:{parcel.id}" + (f":{tries}" if tries else "")
+            kept = await self._bus.send_raw(
+                parcel.subject, parcel.body, message_id, _about(parcel)
+            )
         except Exception:
             log.exception("not published, again soon", extra={"to": parcel.subject})
             return False
         return parcel.once or kept is not Kept.STILL_THERE
 
-    async def _issue(self, parcel: Parcel) -> Kept:
-        tries = self._tries.get(parcel.id, 0)
-        self._tries[parcel.id] = tries + 1
-        # A re-issue has an id of its own, or the deduplication would swallow it.
-        message_id = f"outbox:{parcel.id}" + (f":{tries}" if tries else "")
-        about = _about(parcel)
-        kept = await self._bus.send_raw(parcel.subject, parcel.body, message_id, about)
-        if kept is Kept.STILL_THERE:
-            if not parcel.once:
-                self._still[parcel.subject] = parcel.id
-        else:
-            self._still.pop(parcel.subject, None)
-        return kept
+    def _forget(self, parcel: Parcel, writer: Writer) -> None:
+        """Have it deleted with the next transaction; several in one statement."""
+        self._done.append(parcel.id)
+        if len(self._done) > 1:
+            return
 
-    def _later(self, parcels: list[Parcel]) -> None:
-        loop = asyncio.get_running_loop()
-        loop.call_later(RETRY_SECONDS, self.take, parcels)
+        async def forget(turn: Turn) -> None:
+            ids, self._done = self._done, []
+            await outbox.sent(turn.db, ids)
 
-    def _forget(self, writer: Writer, ids: list[int]) -> None:
-        for parcel_id in ids:
-            self._tries.pop(parcel_id, None)
-        if ids:
+        writer.later(forget)
 
-            async def forget(turn: Turn) -> None:
-                await outbox.sent(turn.db, ids)
 
-            writer.later(forget)
+_POLLS = PollSession.pattern().removesuffix("*")
+_OF_ATTEMPTS = tuple(
+    kind.pattern().removesuffix("*")
+    for kind in (UploadReferences, SubmitInPage, SubmitPlain, StoreResults)
+)
+
+
+def _line_of(parcel: Parcel) -> str:
+    """Return which parcels must be published in order."""
+    parts = parcel.subject.split(".")
+    return ".".join(parts[:3]) if parcel.stream == "EVT" else parcel.subject
 
 
 def _about(parcel: Parcel) -> str:
-    """Return the task or session whose order must be kept."""
-    parts = parcel.subject.split(".")
-    if parts[0] == "evt":
-        return parts[2]
-    if parts[1] == "poller":  # may be there still for long, and holds up nobody
-        return parcel.subject
-    return parts[-1].rpartition("-")[0]
+    """Return the task or session a command belongs to."""
+    key = parcel.subject.rpartition(".")[2]
+    of_attempt = parcel.subject.startswith(_OF_ATTEMPTS)
+    return key.rpartition("-")[0] if of_attempt else key

@@ -100,6 +100,14 @@ def stored(
     return Step(done, attempt)
 
 
+def stored_for_nobody(
+    task: Task, attempt: Attempt, event: said.Stored, _: datetime, __: Limits
+) -> Step:
+    """Throw away what came after the task's end."""
+    keys = [key for r in event.results for key in (r.key, r.poster) if key]
+    return Step(task, attempt, (said.DeleteFiles(task=task.id, keys=tuple(keys)),))
+
+
 def store_failed(
     task: Task, attempt: Attempt, event: said.StoreFailed, now: datetime, _: Limits
 ) -> Step:

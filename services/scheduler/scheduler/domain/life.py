@@ -89,6 +89,8 @@ TABLE: Mapping[Situation, Mapping[type, Decide]] = {
         CancelAsked: following.cancel,
         Due: following.due,
     },
+    ("cancelled", "ended"): {said.Stored: following.stored_for_nobody},
+    ("failed", "ended"): {said.Stored: following.stored_for_nobody},
     ("cancelled", "permitted"): _FOLLOWED,
     ("failed", "permitted"): _FOLLOWED,
     ("cancelled", "known"): _SEEN,
