@@ -22,7 +22,7 @@ from crash_sweep.lane import CAP, Lane
 QUIET_SECONDS = 60.0
 ACCEPTED, CONFLICT, OK, NOT_FOUND = 201, 409, 200, 404
 PLAIN: dict[str, Any] = {"prompt": "a lamp", "model": "jimeng-video-3.0", "duration": 5}
-CANCELLED = {**PLAIN, "prompt": "a bell [[slow:3]]"}
+CANCELLED = {**PLAIN, "prompt": "a bell [[slow:2]]"}
 
 
 def in_page(picture: bytes) -> dict[str, Any]:

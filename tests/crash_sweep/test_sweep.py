@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from crash_sweep.__main__ import Result, chosen, points, summary
+from crash_sweep.__main__ import Result, chosen, points, summary, unmet
 from crash_sweep.lane import Point
 
 RECORD = """\
@@ -67,6 +67,13 @@ def test_the_summary_counts_and_names_what_failed(found):
     assert "FAILED scheduler:2:before (ack evt.task.*.signer.submitted)" in told
     last = told.splitlines()[-1]
     assert last.startswith("2 of 4 before and after held, of 4 at 2 boundaries")
+
+
+def test_a_name_and_side_that_no_kill_met_is_tried_again(found):
+    results = [Result(p, 2.0, [], "commit") for p in found]
+    assert unmet(found, results) == found[2:]
+    results += [Result(found[2], 2.0, [], found[2].name)]
+    assert unmet(found, results) == found[3:]
 
 
 @pytest.fixture
