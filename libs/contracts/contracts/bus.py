@@ -4,6 +4,7 @@ FastStream over nats-py, with a guard for each way they can lose or repeat a mes
 or hang a process; `delivery.py` has what becomes of a delivered message.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
@@ -54,6 +55,8 @@ from contracts.streams import (
 )
 
 PUBLISH_SECONDS = 5.0
+NOBODY_SECONDS = 2.0  # a standby looks each second, and listens soon after
+NOBODY_PAUSE_SECONDS = 0.1
 STOP_SECONDS = 8.0
 
 C = TypeVar("C", bound=Command)
@@ -255,18 +258,30 @@ class Bus:
     async def ask(self, request: Request[R], seconds: float | None = None) -> R:
         """Ask the scheduler.
 
-        Raises RequestRefusedError when it says no, and NatsTimeoutError or
-        NoRespondersError when nobody answered, twice.
+        Raises RequestRefusedError when it says no, NatsTimeoutError when it did not
+        answer, twice, and NoRespondersError when nobody listened for a while.
         """
         seconds = seconds or self._ask_seconds
         try:
-            reply = await self._ask_once(request, seconds)
-        except (NatsTimeoutError, NoRespondersError):
-            reply = await self._ask_once(request, seconds)
+            reply = await self._ask_whoever_comes(request, seconds)
+        except NatsTimeoutError:
+            reply = await self._ask_whoever_comes(request, seconds)
         answer = Answer.model_validate_json(reply)
         if answer.refused:
             raise RequestRefusedError(answer.refused)
         return cast("R", request.REPLY.model_validate(answer.ok))
+
+    async def _ask_whoever_comes(self, request: Request[R], seconds: float) -> bytes:
+        """Ask; where nobody listens, another scheduler may be about to take over."""
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + min(seconds, NOBODY_SECONDS)
+        while True:
+            try:
+                return await self._ask_once(request, seconds)
+            except NoRespondersError:
+                if loop.time() > limit:
+                    raise
+            await asyncio.sleep(NOBODY_PAUSE_SECONDS)
 
     async def _ask_once(self, request: Request[R], seconds: float) -> bytes:
         with boundary("request", request.subject):
