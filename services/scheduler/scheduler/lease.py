@@ -23,6 +23,7 @@ from scheduler.store import lease
 from scheduler.store.engine import reading, writing
 
 LOOKS = 10  # of a standby, in the life of a lease
+LOOK_SECONDS = 1.0  # and at least so often: callers wait no longer for a new holder
 BEATS = 4  # of a holder
 SLOTS = 64
 
@@ -89,9 +90,12 @@ class Lease:
         while True:
             # Our own slot's last holder is dead: the kernel gave us its lock.
             free = seen.owner in {None, owner} or monotonic() - since > self._seconds
-            if free and await self._take(owner, seen):
-                return
-            await asyncio.sleep(self._seconds / LOOKS)
+            try:
+                if free and await self._take(owner, seen):
+                    return
+            except DBAPIError as error:  # one that sleeps in the middle of a write
+                log.warning("the lease is free, but not to be had: %s", error)
+            await asyncio.sleep(min(self._seconds / LOOKS, LOOK_SECONDS))
             if (now := await self._read()) != seen:
                 seen, since = now, monotonic()
 
@@ -147,7 +151,9 @@ class Lease:
         while not connected():  # noqa: ASYNC110 - the connection tells nobody
             await asyncio.sleep(self._seconds / LOOKS)
         seen = await self._read()
-        if seen.owner is not None or not await self._take(owner, seen):
+        # Who had it meanwhile wrote what is not known here, though it has gone.
+        mine = seen.owner is None and seen.epoch == self._epoch
+        if not mine or not await self._take(owner, seen):
             self.deposed(0)
 
 

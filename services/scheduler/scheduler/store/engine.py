@@ -59,11 +59,11 @@ def _prepare(engine: AsyncEngine, *, begin: str, readonly: bool) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
+            f"busy_timeout={BUSY_MS}",  # first: the next one takes a lock
             "journal_mode=WAL",
             # NORMAL loses acknowledged commits at a power cut.
             "synchronous=FULL",
             "foreign_keys=ON",
-            f"busy_timeout={BUSY_MS}",
             f"query_only={'ON' if readonly else 'OFF'}",
         ):
             cursor.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,277 @@
+"""One scheduler writes, another waits: processes that stop, sleep, die, lose NATS."""
+
+import asyncio
+import os
+import re
+import signal
+import sqlite3
+import sys
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+
+import pytest
+from nats.errors import Error as NatsError
+
+from contracts import requests as asked
+from contracts.tasks import CreateTask, Job
+from scheduler.lease import Lease
+from scheduler.store import engine
+from scheduler.store.migrate import migrate
+
+pytestmark = pytest.mark.timeout(180)  # processes start slowly on a busy machine
+
+WORK = "is at work now"
+READY = "scheduler is ready"
+LOST = "another scheduler took over"
+
+
+class Process:
+    """A scheduler's process, and what it says."""
+
+    def __init__(self, process):
+        self.process = process
+        self.said = ""
+
+    async def says(self, words, seconds=30):
+        """Read on until a line has these words."""
+        async with asyncio.timeout(seconds):
+            while words not in (line := (await self._line())):
+                assert line, f"ended before {words!r}:\n{self.said}"
+
+    async def ends(self, seconds=30):
+        """Return its exit status once it has ended."""
+        async with asyncio.timeout(seconds):
+            while await self._line():
+                pass
+            return await self.process.wait()
+
+    async def _line(self):
+        line = (await self.process.stdout.readline()).decode()
+        self.said += line
+        return line
+
+    def gets(self, signal_):
+        self.process.send_signal(signal_)
+
+
+@pytest.fixture
+def run(nats, tmp_path):
+    """Run schedulers on one folder, each for as long as its block lasts."""
+
+    @asynccontextmanager
+    async def run(lease=1.0):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "scheduler",
+            env={
+                "PATH": os.environ["PATH"],
+                "NATS_URL": nats.link.url,
+                "NATS_USER": nats.link.user,
+                "NATS_PASSWORD": nats.link.password,
+                "DATA_DIR": str(tmp_path / "data"),
+                "LOG_FORMAT": "json",
+                "LEASE_SECS": str(lease),
+            },
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            yield Process(process)
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.communicate()
+
+    return run
+
+
+@pytest.fixture
+def both(run):
+    """Run one that is at work and one that stands by."""
+
+    @asynccontextmanager
+    async def both(lease=1.0):
+        async with run(lease) as first:
+            await first.says(READY)
+            async with run(lease) as second:
+                await second.says("standby")
+                yield first, second
+
+    return both
+
+
+@pytest.fixture
+async def hands(nats, make_bus):
+    await nats.provision()
+    hands = make_bus("hands")
+    await hands.start()
+    return hands
+
+
+async def create(hands, task="t1"):
+    job = Job(model="jimeng-video-3.0", prompt="a fox", duration=5, ratio="16:9")
+    command = CreateTask(task=task, job=job, created_at=datetime.now(UTC))
+    await hands.send(command, f"create:{task}")
+
+
+async def taken(hands, until, task="t1"):
+    async def there():
+        with suppress(asked.RequestRefusedError):
+            return await hands.ask(asked.ReadTask(task=task))
+
+    return await until(there)
+
+
+@asynccontextmanager
+async def asking(hands):
+    """Ask one request after another all along; each must be answered."""
+    answers, stop = [], asyncio.Event()
+
+    async def ask():
+        while not stop.is_set():
+            answers.append(await hands.ask(asked.ReadStats(), seconds=3))
+
+    task = asyncio.create_task(ask())
+    try:
+        yield answers
+    finally:
+        stop.set()
+        await task  # raises what nobody answered
+
+
+def epoch(tmp_path):
+    with sqlite3.connect(tmp_path / "data" / "gateway.db") as db:
+        (found,) = db.execute("select epoch from lease").fetchone()
+    db.close()
+    return found
+
+
+async def test_a_standby_waits_and_is_given_the_work_by_a_clean_stop(
+    both, hands, tmp_path
+):
+    async with both(lease=60) as (first, second), asking(hands) as answers:
+        first.gets(signal.SIGTERM)
+        await second.says(READY)  # long before the lease ends
+        answered = len(answers)
+        await hands.ask(asked.ReadStats())
+        assert await first.ends() == 0
+    assert len(answers) > answered
+    assert epoch(tmp_path) == 2
+
+
+async def test_one_that_sleeps_is_replaced_and_writes_nothing_when_it_wakes(
+    both, hands, until, tmp_path
+):
+    async with both() as (first, second):
+        await create(hands)
+        await taken(hands, until)
+        first.gets(signal.SIGSTOP)
+        # Only the sleeper hears this one, and nobody waits for its answer.
+        stale = asked.CancelTask(task="t1")
+        await hands.client.publish(stale.subject, stale.body())
+        await hands.client.flush()
+        question = asyncio.create_task(hands.ask(asked.ReadStats(), seconds=3))
+        await second.says(READY)
+        first.gets(signal.SIGCONT)
+        assert await first.ends() == 1
+        assert re.search(rf"{LOST}; \d+ stale writes were refused", first.said)
+        assert (await question).queued == 1
+        found = await hands.ask(asked.ReadTask(task="t1"))
+        assert found.status == "queued"
+        cancelled = await hands.ask(asked.CancelTask(task="t1"))
+        assert cancelled.task.status == "cancelled"
+    assert epoch(tmp_path) == 2
+
+
+async def test_a_killed_ones_successor_does_not_wait_for_the_lease_to_end(
+    run, hands, tmp_path
+):
+    async with run(lease=60) as first:
+        await first.says(READY)
+        first.gets(signal.SIGKILL)
+        await first.ends()
+    async with run(lease=60) as second:
+        await second.says(READY, seconds=20)
+        assert "standby" not in second.said
+    assert epoch(tmp_path) == 2
+
+
+async def test_a_standby_goes_on_when_the_first_was_killed(both, hands, until):
+    async with both() as (first, second):
+        await create(hands)
+        await taken(hands, until)
+        first.gets(signal.SIGKILL)
+        await second.says(READY)
+        assert (await hands.ask(asked.ReadTask(task="t1"))).status == "queued"
+        await create(hands, "t2")
+        await taken(hands, until, "t2")
+
+
+async def test_one_without_nats_stands_back_and_goes_on_when_nobody_took_over(
+    run, hands, nats, until, tmp_path
+):
+    async with run() as only:
+        await only.says(READY)
+        await create(hands)
+        nats.kill()
+        await only.says("another scheduler may go on")
+        nats.start()
+        await only.says(WORK)
+
+        async def answered():
+            with suppress(NatsError):
+                return await hands.ask(asked.ReadTask(task="t1"), seconds=1)
+
+        assert (await until(answered, seconds=20)).status == "queued"
+        only.gets(signal.SIGTERM)
+        assert await only.ends() == 0
+    assert epoch(tmp_path) == 2
+
+
+async def test_one_without_nats_ends_when_another_had_the_lease_meanwhile(
+    both, hands, nats
+):
+    async with both() as (first, second):
+        nats.kill()
+        await first.says("another scheduler may go on")
+        await second.says(WORK)
+        nats.start()
+        assert await first.ends() == 1
+        assert LOST in first.said
+        await second.says(READY)
+
+
+async def test_a_standby_outlives_a_holder_that_sleeps_in_the_middle_of_a_write(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(engine, "BUSY_MS", 10)
+    url = engine.database_url("", tmp_path)
+    await asyncio.to_thread(migrate, url)
+    writing, reads = engine.writing_engine(url), engine.reading_engine(url)
+    for each in (writing, reads):  # a database as it is once it was used
+        await (await each.connect()).close()
+    sleeper = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
+    sleeper.execute("BEGIN IMMEDIATE")
+    sleeper.execute("update lease set owner='x', epoch=1")
+    sleeper.execute("COMMIT")
+    sleeper.execute("BEGIN IMMEDIATE")
+    refused = asyncio.Event()
+    monkeypatch.setattr("scheduler.lease.log.warning", lambda *_: refused.set())
+    ended = []
+    lease = Lease(writing, reads, tmp_path, 0.1, ended.append)
+
+    async def hold():
+        async with lease.held(lambda: True):
+            await lease.ours()
+
+    holding = asyncio.create_task(hold())
+    async with asyncio.timeout(10):
+        await refused.wait()
+        sleeper.execute("ROLLBACK")
+        await holding
+    sleeper.close()
+    await writing.dispose()
+    await reads.dispose()
+    assert ended == []
