@@ -17,7 +17,9 @@ SECRET = "0123456789abcdef0123456789abcdef"
 class Stage:
     """A running scheduler, and the hands that play every other service."""
 
-    def __init__(self, nats, make_bus, until, tmp_path):
+    def __init__(self, nats, make_bus, until, tmp_path, deaf=(), **settings):
+        self.deaf = deaf
+        self.settings = {"poll_min_secs": 0.1, "reconcile_secs": 0.3} | settings
         self.nats = nats
         self.until = until
         self.make_bus = make_bus
@@ -40,7 +42,8 @@ class Stage:
             said.DeleteFiles,
             CheckSession,
         ):
-            self.hands.consume(kind, concurrency=4)(self.commands.put)
+            if kind not in self.deaf:
+                self.hands.consume(kind, concurrency=4)(self.commands.put)
         await self.hands.start()
 
         async def take(message):
@@ -65,9 +68,7 @@ class Stage:
             nats_user=link.user,
             nats_password=link.password,
             data_dir=self.data,
-            poll_min_secs=0.1,
-            reconcile_secs=0.3,
-            **more,
+            **(self.settings | more),
         )
         self.app = create_app(settings)
         await self.app.start()
