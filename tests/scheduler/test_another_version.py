@@ -1,13 +1,16 @@
 """What another version of the scheduler left in its rows."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
 
 from contracts.requests import ReadTask, RequestRefusedError
-from contracts.tasks import CreateTask, Job
+from contracts.tasks import CreateTask, Job, SubmitPlain
 from scheduler.app import create_app
 from scheduler.settings import SchedulerSettings
+from scheduler_support import Stage
 from workers_support import read_settings, running
 
 
@@ -38,3 +41,21 @@ async def test_a_task_of_a_model_that_is_gone_holds_up_no_other(hands, until, ca
 
     await until(looked_at)
     assert "t1" in {getattr(r, "task", "") for r in caplog.records}
+
+
+async def test_a_late_step_of_a_model_that_is_gone_holds_up_no_other(
+    nats, make_bus, until, tmp_path, caplog
+):
+    """It was submitting when another version took over."""
+    async with Stage(nats, make_bus, until, tmp_path) as stage:
+        await stage.session()
+        await stage.create()
+        await stage.next(SubmitPlain)
+        await stage.app.stop()
+        with closing(sqlite3.connect(stage.data / "gateway.db")) as db, db:
+            db.execute("update tasks set job = json_set(job, '$.model', 'gone')")
+            db.execute("update tasks set due_at = '2020-01-01T00:00:00.000000Z'")
+        await stage.start_scheduler()
+        await stage.create("t2")
+        assert (await stage.next(SubmitPlain)).task == "t2"
+    assert "t1" in {getattr(r, "task", "") for r in caplog.records if r.exc_info}

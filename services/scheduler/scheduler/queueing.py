@@ -1,9 +1,11 @@
 """What happens by itself: the next task gets a session, a late one is looked at."""
 
+import logging
 import uuid
 from datetime import datetime, timedelta
 
 from contracts.tasks import PollSession, Stage
+from jimeng import InvalidJob
 from scheduler.domain import choice, dispatch
 from scheduler.domain.rows import Attempt, Session
 from scheduler.domain.steps import Due, Reserved, Step
@@ -11,6 +13,7 @@ from scheduler.store import attempts, outbox, sessions, tasks
 from scheduler.work import Rules, advance_task, write
 from scheduler.writer import Turn
 
+log = logging.getLogger("scheduler")
 INBOX_KEPT = timedelta(days=31)  # a day more than events live
 
 
@@ -27,7 +30,10 @@ async def _look_at_late(turn: Turn, rules: Rules) -> datetime | None:
         if moment > turn.now:
             return moment
         if task := await tasks.load(turn.db, task_id):
-            await advance_task(turn, task, Due(), rules)
+            try:
+                await advance_task(turn, task, Due(), rules)
+            except InvalidJob:  # of another version: it must not stop the others
+                log.exception("a task of an unknown model", extra={"task": task_id})
     return None
 
 
