@@ -190,7 +190,7 @@ class Orphans(Value):
 class AskOrphans(Request[Orphans]):
     """Files lie in the store for these tasks; some may not exist, or need none.
 
-    The answer is none of them while creates wait, because their files lie there already.
+    The answer is none of them while creates wait: their files lie there already.
     """
 
     SUBJECT: ClassVar[str] = "req.scheduler.orphans"
