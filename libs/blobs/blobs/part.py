@@ -97,10 +97,11 @@ class Part:
             on_disk = os.fstat(self._file).st_size
             if on_disk != self.size:
                 raise BlobError(f"{self.size} bytes written, {on_disk} on disk")
+            # First: nobody looks for it beside a blob. Bytes without one begin anew.
+            self._tag_path.unlink(missing_ok=True)
             with boundary("rename", target.name):
                 self.path.replace(target)
             sync_folder(target.parent)
-            self._tag_path.unlink(missing_ok=True)
             self._close()
         return Written(self.size, self._hash.hexdigest())
 
