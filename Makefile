@@ -55,6 +55,7 @@ crash-sweep: .venv/browser ## Kill every service at each boundary: EVERY=25 SEED
 
 bench: .venv/browser ## Measure how much it can do
 	@$(PYTHON) tests/bench/overhead.py
+	@$(PYTHON) tests/bench/downloads.py
 	@$(PYTHON) tests/bench/engine.py
 
 lock: .tools/bin/uv ## Resolve all dependencies anew into requirements.lock

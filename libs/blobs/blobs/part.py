@@ -79,7 +79,7 @@ class Part:
                 self._tag_path.write_text(f"{_boot()}\n{tag}" if tag else "")
             self.size, self.tag, self._hash = 0, tag, sha256()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         """Append; raises StorageFullError."""
         with self._lock, _room():
             rest = memoryview(data)

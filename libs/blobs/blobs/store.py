@@ -55,7 +55,7 @@ class Draft:
         """Begin anew with the bytes of `tag`."""
         await asyncio.to_thread(self._part.restart, tag)
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes | bytearray) -> None:
         """Append. Raises StorageFullError."""
         await asyncio.to_thread(self._part.write, data)
 

@@ -1,7 +1,9 @@
 """Brings the bytes behind a link into a draft, going on where it stopped."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -10,7 +12,7 @@ import jimeng
 from blobs import Draft
 from downloader import domain
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 1024 * 1024
 MOST_REDIRECTS = 5
 MOST_TRIES = 3  # in a row without a byte more
 
@@ -110,21 +112,49 @@ class Fetcher:
     ) -> None:
         if total is not None and total > self._limit:
             raise UselessError(f"larger than {self._limit} bytes")
-        waiting = bytearray()
-        try:
+        async with _Writing(draft, self._limit) as writing:
             async for chunk in response.aiter_raw():
-                waiting += chunk
-                if len(waiting) >= CHUNK_BYTES:
-                    await self._write(waiting, draft)
-        finally:  # also what came before it broke off
-            await self._write(waiting, draft)
+                await writing.add(chunk)
         if total is not None and draft.size != total:
             await draft.restart("")
             raise TroubleError(f"not the {total} bytes that were told")
 
-    async def _write(self, waiting: bytearray, draft: Draft) -> None:
-        if draft.size + len(waiting) > self._limit:
-            raise UselessError(f"larger than {self._limit} bytes")
-        if waiting:
-            await draft.write(bytes(waiting))
-            waiting.clear()
+
+class _Writing:
+    """Writes a piece while the next one comes; left, all that came is written."""
+
+    def __init__(self, draft: Draft, limit: int) -> None:
+        self._draft = draft
+        self._left = limit - draft.size
+        self._waiting = bytearray()
+        self._busy: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Also what came before it broke off."""
+        await self._flush()
+        await self._written()
+
+    async def add(self, chunk: bytes) -> None:
+        """Take a piece. Raises UselessError at the limit, and what a write raised."""
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise UselessError("larger than DOWNLOAD_MAX_BYTES")
+        self._waiting += chunk
+        if len(self._waiting) >= CHUNK_BYTES:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        await self._written()
+        if self._waiting:
+            piece, self._waiting = self._waiting, bytearray()
+            self._busy = asyncio.create_task(self._draft.write(piece))
+
+    async def _written(self) -> None:
+        if self._busy:
+            # Cut off here, the piece is waited for once more: were it given up, or the
+            # next written before it, the rest would be asked for from a wrong place.
+            await asyncio.shield(self._busy)
+            self._busy = None
