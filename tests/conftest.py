@@ -40,6 +40,7 @@ BROWSER = Path(__file__).parent.parent / ".venv" / "browser"
 _EXCUSES: dict[str, Callable[[], bool]] = {
     "Chromium": lambda: not (BROWSER.exists() and BROWSER.read_text()),
     "nats CLI": lambda: shutil.which("nats") is None,
+    "root and mount": lambda: bool(os.geteuid()) or shutil.which("mount") is None,
 }
 _unexcused: set[str] = set()
 

@@ -9,9 +9,16 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 
 from runtime.settings import SettingsError
-from scheduler.store.engine import database_url, reading, reading_engine, writing_engine
+from scheduler.store.engine import (
+    database_url,
+    is_full,
+    reading,
+    reading_engine,
+    writing_engine,
+)
 from scheduler.store.migrate import _config, migrate
 from scheduler.store.tables import metadata
 
@@ -99,3 +106,21 @@ async def test_a_reading_connection_cannot_write(tmp_path):
         async with reading(engine) as db:
             await db.exec_driver_sql("DELETE FROM tasks")
     await engine.dispose()
+
+
+async def test_a_full_disk_is_told_from_other_failures(tmp_path):
+    url = database_url("", tmp_path)
+    migrate(url)
+    engine = writing_engine(url)
+    note = "INSERT INTO inbox (id, seen_at) VALUES (?, '2026')"
+    async with engine.connect() as db:
+        await db.exec_driver_sql("PRAGMA max_page_count=1")  # what it has already
+        with pytest.raises(DBAPIError) as full:
+            await db.exec_driver_sql(note, ("x" * 1_000_000,))
+        await db.rollback()
+        with pytest.raises(DBAPIError) as other:
+            await db.exec_driver_sql(note, (None,))
+    await engine.dispose()
+    assert is_full(full.value)
+    assert not is_full(other.value)
+    assert not is_full(ValueError("full"))

@@ -1,11 +1,15 @@
 """What the scheduler takes: creates, the workers' facts, requests."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts import pool
 from contracts import requests as asked
 from contracts import tasks as said
 from contracts.bus import Bus
+from contracts.delivery import Again
 from contracts.message import Event
 from contracts.sessions import SessionChecked
 from scheduler import (
@@ -21,8 +25,9 @@ from scheduler.store.engine import reading
 from scheduler.vault import Vault
 from scheduler.views import page_of, task_view
 from scheduler.work import Rules, not_found
-from scheduler.writer import Turn, Writer
+from scheduler.writer import FullError, Turn, Writer
 
+FULL_SECONDS = 5.0
 FACTS: dict[str, type[Event]] = {
     "uploader.uploaded": said.Uploaded,
     "uploader.failed": said.UploadFailed,
@@ -48,14 +53,16 @@ def register(bus: Bus, writer: Writer, rules: Rules, vault: Vault) -> None:
 
     @bus.consume(said.CreateTask, concurrency=64)
     async def create(command: said.CreateTask) -> None:
-        await writer.do(lambda turn: work.create(turn, command))
+        with _room():
+            await writer.do(lambda turn: work.create(turn, command))
 
     @bus.hear(FACTS, concurrency=64)
     async def fact(event: Event) -> None:
-        if isinstance(event, SessionChecked):
-            await writer.do(lambda turn: check_work.checked(turn, event))
-        else:
-            await writer.do(lambda turn: work.fact(turn, event, rules))
+        with _room():
+            if isinstance(event, SessionChecked):
+                await writer.do(lambda turn: check_work.checked(turn, event))
+            else:
+                await writer.do(lambda turn: work.fact(turn, event, rules))
 
     @bus.answer(asked.AskPermit)
     async def permit(request: asked.AskPermit) -> asked.Permit:
@@ -165,6 +172,15 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
     async def credential(request: asked.GetCredential) -> asked.Credential:
         async with reading(engine) as db:
             return await vault.open(db, request.session, request.credential)
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Have a message delivered again soon while the database's disk is full."""
+    try:
+        yield
+    except FullError:
+        raise Again(FULL_SECONDS) from None
 
 
 async def look_again(turn: Turn) -> None:

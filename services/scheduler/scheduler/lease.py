@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts.ending import end
 from scheduler.store import lease
-from scheduler.store.engine import reading, writing
+from scheduler.store.engine import is_full, reading, writing
 
 LOOKS = 10  # of a standby, in the life of a lease
 LOOK_SECONDS = 1.0  # and at least so often: callers wait no longer for a new holder
@@ -130,6 +130,8 @@ class Lease:
                 self.deposed(0)
             except DBAPIError as error:
                 log.warning("the lease was not renewed: %s", error)
+                if is_full(error):  # nobody else can write either
+                    good = monotonic()
                 if monotonic() - good > self._seconds:
                     self._fatal("the database has been away for too long")
 

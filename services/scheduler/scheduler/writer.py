@@ -17,10 +17,10 @@ from typing import Any, TypeVar, cast
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts.message import Command, Event, now
-from contracts.requests import RequestRefusedError
+from contracts.requests import Refusal, RequestRefusedError
 from scheduler.lease import DeposedError, Lease
 from scheduler.store import outbox
-from scheduler.store.engine import writing
+from scheduler.store.engine import is_full, writing
 from scheduler.store.outbox import Parcel
 
 MOST = 256  # pieces of work in one transaction
@@ -52,6 +52,30 @@ def _next_id() -> int:
     return _last_id
 
 
+class FullError(RequestRefusedError):
+    """The database's disk is full: nothing was written, and later it may be."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Refusal(
+                status=507,
+                type="storage-full",
+                detail="the disk of the scheduler's database is full, nothing was "
+                "changed: free some room and ask again",
+            )
+        )
+
+
+def _told(error: Exception, pieces: int) -> Exception:
+    """Log why a transaction failed; return what its callers are told."""
+    about = {"pieces": pieces}
+    if is_full(error):
+        log.error("the database's disk is full: nothing was written", extra=about)
+        return FullError()
+    log.error("transaction failed", exc_info=error, extra=about)
+    return error
+
+
 Work = Callable[[Turn], Awaitable[T]]
 After = Callable[[Turn], Awaitable[float | None]]
 
@@ -62,6 +86,8 @@ class _Piece:
     done: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
+    later: bool = False
+    """Whether nobody waits for it: while the disk is full it waits itself."""
 
 
 class Writer:
@@ -103,9 +129,12 @@ class Writer:
             except DeposedError:
                 self._lease.deposed(len(pieces))
                 wait = None
-            except Exception as error:  # each waiting caller hears of it
-                log.exception("transaction failed", extra={"pieces": len(pieces)})
-                self._settle(pieces, error)
+            except Exception as error:  # noqa: BLE001 - each waiting caller hears of it
+                told = _told(error, len(pieces))
+                if isinstance(told, FullError):
+                    self._waiting += [p for p in pieces if p.later]
+                    pieces = [p for p in pieces if not p.later]
+                self._settle(pieces, told)
                 wait = 1.0
 
     async def do(self, work: Work[T]) -> T:
@@ -118,7 +147,7 @@ class Writer:
     def later(self, work: Work[None]) -> None:
         """Run a piece of work with the next transaction that is made anyway."""
         loop = asyncio.get_running_loop()
-        self._waiting.append(_Piece(work, loop.create_future()))
+        self._waiting.append(_Piece(work, loop.create_future(), later=True))
         loop.call_later(LATER_SECONDS, self._more.set)
 
     async def _transact(self, pieces: list[_Piece]) -> float | None:
@@ -147,6 +176,8 @@ class Writer:
         except RequestRefusedError as no:
             piece.error = no
         except Exception as error:
+            if is_full(error):  # SQLite may have rolled everything back already
+                raise
             log.exception("a piece of work failed")
             piece.error = error
         if piece.error:

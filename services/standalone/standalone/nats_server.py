@@ -29,6 +29,12 @@ MOST_DEATHS = 3
 DEATHS_SECONDS = 60.0
 READY_SECONDS = 10.0
 STORE_BYTES = "20G"
+# A stream that once could not be written refuses everything until the server is started
+# anew, also when there is room again (measured, 2.15.1).
+LOOK_SECONDS = 1.0
+FULL_BYTES = 4 * 1024 * 1024
+FREE_BYTES = 4 * FULL_BYTES
+FULL_WORDS = (b"no space left", b"quota exceeded")
 log = logging.getLogger("standalone")
 
 
@@ -49,6 +55,7 @@ class NatsServer:
         self._deaths: deque[float] = deque(maxlen=MOST_DEATHS)
         self._child: asyncio.subprocess.Process | None = None
         self._keeping = AsyncExitStack()
+        self._freed = False
         self.url = ""
         self.passwords: dict[str, str] = {}
 
@@ -65,6 +72,7 @@ class NatsServer:
         await self._keeping.enter_async_context(
             running(lambda: self._keep(binary), self._fatal)
         )
+        await self._keeping.enter_async_context(running(self._watch_room, self._fatal))
         return self
 
     async def __aexit__(
@@ -115,19 +123,54 @@ class NatsServer:
     async def _keep(self, binary: str) -> None:
         while self._child:
             code = await self._child.wait()
-            self._deaths.append(time.monotonic())
-            log.error("nats-server died, restarting it", extra={"code": code})
-            if (
-                len(self._deaths) == MOST_DEATHS
-                and self._deaths[-1] - self._deaths[0] < DEATHS_SECONDS
-            ):
-                self._fatal(
-                    f"nats-server died {MOST_DEATHS} times within a minute; its last "
-                    f"words are in {self._output}"
-                )
+            if self._freed:
+                self._freed = False
+            else:
+                self._died(code)
+            # It would only die again; and nothing tells of room.
+            while self._free() < FULL_BYTES:  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_SECONDS)
             # One that dies while it starts is counted like any other.
             with suppress(SettingsError):
                 await self._start(binary)
+
+    def _died(self, code: int) -> None:
+        self._deaths.append(time.monotonic())
+        log.error("nats-server died, restarting it", extra={"code": code})
+        if (
+            len(self._deaths) == MOST_DEATHS
+            and self._deaths[-1] - self._deaths[0] < DEATHS_SECONDS
+        ):
+            self._fatal(
+                f"nats-server died {MOST_DEATHS} times within a minute; its last "
+                f"words are in {self._output}"
+            )
+
+    async def _watch_room(self) -> None:
+        """Start a server anew whose disk was full and has room again."""
+        full, read = False, self._output.stat().st_size
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            words, read = _words_since(self._output, read)
+            free = self._free()
+            full = full or free < FULL_BYTES or any(w in words for w in FULL_WORDS)
+            if full and free > FREE_BYTES and self._child:
+                log.warning("the disk was full: nats-server is started anew")
+                full, self._freed = False, True
+                await end(self._child)
+
+    def _free(self) -> int:
+        found = os.statvfs(self._folder)
+        return found.f_bavail * found.f_frsize
+
+
+def _words_since(output: Path, place: int) -> tuple[bytes, int]:
+    """Return what was written to a file since, and where it ends now."""
+    with suppress(OSError), output.open("rb") as file:
+        file.seek(place if place <= output.stat().st_size else 0)
+        words = file.read()
+        return words, file.tell()
+    return b"", place
 
 
 def find_binary(given: str | None) -> str:

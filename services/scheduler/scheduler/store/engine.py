@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from boundary import boundary
@@ -91,6 +91,18 @@ async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         if transaction.is_active:  # not rolled back meanwhile
             with boundary("commit"):
                 await transaction.commit()
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a disk without room was the reason; then nothing was written.
+
+    The file of shared memory beside the database fails in words of its own.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(cause, "sqlite_errorname", "") in _FULL
+
+
+_FULL = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"}
 
 
 def copy_database(source: Path, target: Path) -> None:
