@@ -3,8 +3,10 @@
 import asyncio
 import io
 import logging
+import sys
 from contextlib import asynccontextmanager
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -464,3 +466,42 @@ async def test_what_is_stored_already_is_told_without_room(host, wanting):
     again = await wanting("/f/a", min_free_disk="900000TiB")
     assert again.results == first.results
     assert len(host.seen) == 1
+
+
+async def stored_by_a_process(host, store):
+    """Start a process that stores the host's file."""
+    script = Path(__file__).with_name("storing_process.py")
+    command = (sys.executable, str(script), host.origin, str(store.folder))
+    return await asyncio.create_subprocess_exec(*command)
+
+
+async def test_a_killed_downloader_goes_on_where_it_was(host, store, until):
+    large = pictures(1600)
+    written = 1024 * 1024
+
+    class Hanging(Response):
+        async def __call__(self, scope, receive, send):
+            told = {"content-length": str(len(large)), "etag": '"1"'}
+            headers = [(k.encode(), v.encode()) for k, v in told.items()]
+            head = {"type": "http.response.start", "status": 200, "headers": headers}
+            await send(head)
+            body = {"type": "http.response.body", "body": large[:1_500_000]}
+            await send(body | {"more_body": True})
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+    draft = store.folder / TASK / ".result-0.draft"
+    host.answers = [lambda request: Hanging()]
+    process = await stored_by_a_process(host, store)
+    await until(lambda: draft.exists() and draft.stat().st_size >= written, 30)
+    process.kill()
+    await process.wait()
+    assert stored_names(store) == [".result-0.draft", ".result-0.tag"]
+    kept = draft.stat().st_size
+
+    host.answers = [partial(kept, large)]
+    process = await stored_by_a_process(host, store)
+    assert await process.wait() == 0
+    assert host.seen[1]["range"] == f"bytes={kept}-"
+    assert stored_names(store) == ["result-0.png"]
+    assert await bytes_of(store, f"{TASK}/result-0.png") == large
