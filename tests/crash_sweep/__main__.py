@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from timeit import timeit
 
@@ -31,6 +32,7 @@ from crash_sweep.nursery import SERVICES
 from crash_sweep.scenario import Scenario
 
 SIDES = ("before", "after")
+_runs = count(1)
 ROUNDS = 2  # more, for the names that no kill has met
 TRIES = 2  # of a boundary that a run does not come to: polls and beats vary
 _ID = re.compile(
@@ -166,7 +168,6 @@ class Sweep:
         if self._keep:
             target = self._keep / point.kill.replace(":", "-")
             shutil.copytree(lane.output, target, dirs_exist_ok=True)
-            shutil.copy(lane.folder / "boundaries", target)
 
 
 def points(service: str, log: Path, *, fresh: bool = False) -> list[Point]:
@@ -182,10 +183,8 @@ def points(service: str, log: Path, *, fresh: bool = False) -> list[Point]:
 
 
 def _new_log(lane: Lane) -> Path:
-    log = lane.folder / "boundaries"
-    for file in (log, Path(f"{log}.killed")):
-        file.unlink(missing_ok=True)
-    return log
+    """Return a log of this run alone: who was killed in another must not die again."""
+    return lane.folder / f"boundaries-{next(_runs)}"
 
 
 def _killed_at(log: Path) -> str:

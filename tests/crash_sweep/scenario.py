@@ -150,17 +150,21 @@ class Scenario:
         return list(map(str, broken))
 
     async def _look_at(self, task: str) -> None:
-        async with asyncio.timeout(QUIET_SECONDS):
-            while True:
-                answer = await self._ask("GET", f"/api/v1/tasks/{task}")
-                if answer is not None and answer.status_code in {OK, NOT_FOUND}:
-                    break
-                await asyncio.sleep(0.05)
+        answer = await self._read(f"/api/v1/tasks/{task}")
         if answer.status_code == OK:
             row = self._world.rows[task] = answer.json()["task"]
             if row["status"] == "succeeded":
-                film = await self._lane.api.get(row["video_url"])
+                film = await self._read(row["video_url"])
                 self._world.served[task] = hashlib.sha256(film.content).hexdigest()
+
+    async def _read(self, path: str) -> httpx.Response:
+        """Read what may be asked while a service is killed late, or starts again."""
+        async with asyncio.timeout(QUIET_SECONDS):
+            while True:
+                answer = await self._ask("GET", path)
+                if answer is not None and answer.status_code in {OK, NOT_FOUND}:
+                    return answer
+                await asyncio.sleep(0.05)
 
     async def _hear_events(self, tasks: set[str]) -> None:
         stream = self._lane.jetstream
