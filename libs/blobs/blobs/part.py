@@ -156,6 +156,15 @@ def make_folder(folder: Path) -> None:
         sync_folder(folder.parent)
 
 
+def make_root(folder: Path) -> None:
+    """Create the store's folder, and those it lies in, to survive likewise."""
+    if not folder.parent.is_dir():
+        make_root(folder.parent)
+    folder.mkdir(exist_ok=True)
+    with suppress(PermissionError):  # it was made for us in a folder that is not ours
+        sync_folder(folder.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Write out which names a folder has."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -12,7 +12,7 @@ from secrets import token_hex
 
 from blobs.errors import InvalidKeyError, MissingError, TooLargeError
 from blobs.keys import check_key, check_task
-from blobs.part import CHUNK_BYTES, Part, Written
+from blobs.part import CHUNK_BYTES, Part, Written, make_root
 
 
 def open_store(url: str) -> "Store":
@@ -21,7 +21,7 @@ def open_store(url: str) -> "Store":
     if scheme != "file" or not folder:
         raise ValueError(f"must be file:<folder>, not {url!r}; s3: is not supported")
     path = Path(folder.removeprefix("//")).absolute()
-    path.mkdir(parents=True, exist_ok=True)
+    make_root(path)
     return Store(path)
 
 

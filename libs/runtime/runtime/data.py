@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from boundary import boundary
+from runtime.durable import make_folder, write_whole
 from runtime.settings import SettingsError
 
 REAL_SITE = "the real site"
@@ -28,7 +28,7 @@ class DataFolder:
 
     def __enter__(self) -> Self:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise SettingsError(
@@ -69,10 +69,7 @@ class DataFolder:
         """Write whose folder this is at first use; refuse another upstream later."""
         file = self.path / "upstream"
         if not file.exists():
-            draft = file.with_suffix(f".{os.getpid()}")
-            draft.write_text(self._upstream + "\n")
-            with boundary("rename", file.name):
-                draft.replace(file)
+            write_whole(file, self._upstream + "\n")
         owner = file.read_text().strip()
         if owner != self._upstream:
             raise SettingsError(

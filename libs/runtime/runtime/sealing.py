@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from boundary import boundary
+from runtime.durable import sync_folder
 
 KEY_ID_BYTES = 4
 NONCE_BYTES = 12
@@ -97,18 +98,18 @@ def rotate(file: Path) -> None:
     if not previous.exists():
         with boundary("link", previous.name):
             os.link(file, previous)
-        _sync(file.parent)
+        sync_folder(file.parent)
     if root_secret(None, previous) == old:
         draft = _draft(file)
         with boundary("rename", file.name):
             draft.replace(file)
-        _sync(file.parent)
+        sync_folder(file.parent)
 
 
 def forget_previous(file: Path) -> None:
     """Remove the secret before a file's: nothing is sealed with it any more."""
     previous_of(file).unlink(missing_ok=True)
-    _sync(file.parent)
+    sync_folder(file.parent)
 
 
 def _create(file: Path) -> None:
@@ -121,6 +122,8 @@ def _create(file: Path) -> None:
         pass
     finally:
         draft.unlink()
+    # Before anything is sealed with it: what is sealed survives a power cut.
+    sync_folder(file.parent)
 
 
 def _draft(file: Path) -> Path:
@@ -132,12 +135,3 @@ def _draft(file: Path) -> Path:
         with boundary("fsync", file.name):
             os.fsync(out.fileno())
     return draft
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with boundary("fsync folder"):
-            os.fsync(handle)
-    finally:
-        os.close(handle)

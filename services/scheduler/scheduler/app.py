@@ -13,6 +13,7 @@ from contracts.bus import Bus
 from contracts.requests import RequestRefusedError
 from runtime import logs
 from runtime.background import running
+from runtime.durable import make_folder
 from runtime.service import App, fatal
 from scheduler import handlers, keeping, queueing
 from scheduler.lease import Lease
@@ -39,7 +40,7 @@ def create_app(settings: SchedulerSettings) -> App:
 
     Raises SettingsError for a database or secret that cannot be used.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.data_dir)
     vault = vault_of(settings)
     url = database_url(settings.database_url, settings.data_dir)
     writing, reads = writing_engine(url), reading_engine(url)

@@ -8,6 +8,7 @@ standby takes over when it has seen no beat for LEASE_SECS on its own monotonic 
 import asyncio
 import fcntl
 import logging
+import os
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -18,7 +19,9 @@ from typing import IO
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from boundary import boundary
 from contracts.ending import end
+from runtime.durable import sync_folder
 from scheduler.store import lease
 from scheduler.store.engine import is_full, reading, writing
 
@@ -191,4 +194,8 @@ def _name_in(file: IO[str]) -> str:
         name = uuid.uuid4().hex
         file.write(name)
         file.flush()
+        # A name that a power cut takes away holds the lease that we then wait for.
+        with boundary("fsync", Path(file.name).name):
+            os.fsync(file.fileno())
+        sync_folder(Path(file.name).parent)
     return name

@@ -20,6 +20,7 @@ import nats
 from contracts.bus import Link
 from contracts.streams import ACK_WAIT_SECONDS, provision
 from runtime.background import running
+from runtime.durable import make_folder, write_whole
 from runtime.settings import SettingsError
 from standalone.children import end, spawn
 from standalone.rights import USERS, rights
@@ -66,7 +67,7 @@ class NatsServer:
     async def __aenter__(self) -> Self:
         binary = find_binary(self._binary)
         for folder in (self._folder, self._output.parent):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         self.passwords = _passwords(self._folder / "users.json")
         await self._start_anywhere(binary)
         await self._keeping.enter_async_context(
@@ -101,8 +102,9 @@ class NatsServer:
         while True:
             port = _free_port()
             self.url = f"nats://127.0.0.1:{port}"
-            _private(self._folder / "nats.conf", _config(port, self._folder, self))
-            _private(self._folder / "url", self.url + "\n")
+            config = _config(port, self._folder, self)
+            write_whole(self._folder / "nats.conf", config, mode=0o600)
+            write_whole(self._folder / "url", self.url + "\n", mode=0o600)
             try:
                 return await self._start(binary)
             except SettingsError:
@@ -197,18 +199,8 @@ def _passwords(file: Path) -> dict[str, str]:
         known = json.loads(file.read_text())
     if missing := [u for u in USERS if u not in known]:
         known |= {user: secrets.token_urlsafe(24) for user in missing}
-        _private(file, json.dumps(known, indent=1) + "\n")
+        write_whole(file, json.dumps(known, indent=1) + "\n", mode=0o600)
     return known
-
-
-def _private(file: Path, text: str) -> None:
-    """Write a file that only we can read, whole or not at all."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as out:
-        out.write(text)
-    draft.replace(file)  # no boundary: written anew at each start
 
 
 def _config(port: int, folder: Path, server: NatsServer) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import URL, Connection
 
 from boundary import boundary
+from runtime.durable import make_folder, sync_folder
 from runtime.settings import SettingsError
 from scheduler.store.engine import copy_database
 
@@ -27,7 +28,7 @@ def migrate(url: URL) -> None:
     Raises SettingsError for a database that is not ours or newer than this version.
     """
     file = Path(str(url.database))
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     with _locked(file):
         engine = create_engine(url.set(drivername="sqlite"))
         try:
@@ -80,6 +81,7 @@ def _keep_copy(file: Path, version: str) -> None:
     copy_database(file, target)
     with closing(sqlite3.connect(target)) as copy:
         copy.execute("PRAGMA integrity_check")
+    sync_folder(target.parent)
 
 
 def _age(file: Path) -> float:
