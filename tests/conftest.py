@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from contracts.bus import Bus
+from power_loss.missing import why_no_fuse
 from support import Nats
 
 LOOPBACK = ("127.", "::1", "localhost")
@@ -41,6 +42,7 @@ _EXCUSES: dict[str, Callable[[], bool]] = {
     "Chromium": lambda: not (BROWSER.exists() and BROWSER.read_text()),
     "nats CLI": lambda: shutil.which("nats") is None,
     "root and mount": lambda: bool(os.geteuid()) or shutil.which("mount") is None,
+    "FUSE": lambda: bool(why_no_fuse()),
 }
 _unexcused: set[str] = set()
 

@@ -15,6 +15,7 @@ STOP_SECONDS = 4.0
 RESTART_SECONDS = 0.1  # RestartSec of a unit that restarts at once
 _PDEATHSIG, _CHILD_SUBREAPER = 1, 36
 _NEW_NAMESPACE, _RECURSIVE_PRIVATE = 0x00020000, 0x4000 | (1 << 18)
+_BIND = 4096
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -44,7 +45,13 @@ def unmount(folder: Path) -> None:
     _libc.umount2(bytes(folder), 2)
 
 
-def _die_with_parent() -> None:
+def bind(source: Path, target: Path) -> None:
+    """Let what lies at one path be seen at another, below the private mounts."""
+    _libc.mount(bytes(source), bytes(target), None, _BIND, None)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends."""
     _libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
@@ -99,6 +106,15 @@ def end_all_below() -> int:
                 os.waitpid(pid, os.WNOHANG)
         time.sleep(0.02)
     return count
+
+
+async def gone(pids: Sequence[int]) -> None:
+    """Wait until processes that were killed have ended."""
+    for pid in pids:
+        while (Path("/proc") / str(pid)).exists():
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)  # noqa: ASYNC222 - it does not wait
+            await asyncio.sleep(0.002)
 
 
 @dataclass
@@ -175,7 +191,7 @@ class Unit:
                 env=dict(self.environment),
                 cwd=self.folder,
                 start_new_session=True,  # Ctrl-C is for us, not for them
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=die_with_parent if sys.platform == "linux" else None,
             )
 
     async def _keep(self) -> None:
