@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from boundary import boundary
 from runtime.settings import SettingsError
+from scheduler.store import near
 
 BUSY_MS = 5_000
 
@@ -40,7 +41,13 @@ def database_url(value: str, data_dir: Path) -> URL:
 
 def writing_engine(url: URL) -> AsyncEngine:
     """Return the engine of the one writer; its transactions lock at their begin."""
-    engine = create_async_engine(url, pool_size=1, max_overflow=0)
+
+    async def connect() -> near.NearConnection:
+        return await near.connect(url)
+
+    engine = create_async_engine(
+        url, pool_size=1, max_overflow=0, async_creator=connect
+    )
     _prepare(engine, begin="BEGIN IMMEDIATE", readonly=False)
     return engine
 

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.message import Command, Event
+from scheduler.store.near import LONG
 from scheduler.store.tables import inbox, outbox
 
 
@@ -35,7 +36,7 @@ async def first_time(db: AsyncConnection, event_id: str, now: datetime) -> bool:
 
 async def forget_old(db: AsyncConnection, before: datetime) -> None:
     """Forget events that no longer exist anywhere."""
-    await db.execute(delete(inbox).where(inbox.c.seen_at < before))
+    await db.execute(delete(inbox).where(inbox.c.seen_at < before).prefix_with(LONG))
 
 
 def parcel_of(message: Command | Event, parcel_id: int, *, once: bool) -> Parcel:

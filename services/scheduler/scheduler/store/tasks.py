@@ -23,6 +23,7 @@ from contracts.tasks import (
 from jimeng import InvalidJob, find_model
 from scheduler.domain.dispatch import Waiting, rank
 from scheduler.domain.rows import Task
+from scheduler.store.near import LONG
 from scheduler.store.tables import attempts, results, tasks
 
 log = logging.getLogger("scheduler")
@@ -124,10 +125,10 @@ async def waiting(
         .where(queued, due)
         .subquery()
     )
-    rows = (await db.execute(select(found).where(found.c.place <= BACKLOG))).all()
-    pause = await db.scalar(
-        select(func.min(tasks.c.not_before)).where(queued, tasks.c.not_before > now)
-    )
+    first = select(found).where(found.c.place <= BACKLOG).prefix_with(LONG)
+    rows = (await db.execute(first)).all()
+    resumed = select(func.min(tasks.c.not_before)).prefix_with(LONG)
+    pause = await db.scalar(resumed.where(queued, tasks.c.not_before > now))
     return [task for task in map(_waiting_of, rows) if task], pause
 
 
