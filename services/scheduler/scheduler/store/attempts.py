@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, literal, select, update
+from sqlalchemy import Row, bindparam, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.requests import DueAttempt
@@ -14,6 +14,11 @@ from scheduler.domain.rows import Attempt
 from scheduler.store.tables import attempts, sessions, tasks
 
 OPEN = ("permitted", "known")
+
+# Built once: building a statement takes longer than running it.
+_THIS = (attempts.c.task == bindparam("of_task"), attempts.c.n == bindparam("nth"))
+_ONE = select(attempts).where(*_THIS)
+_SAVE = update(attempts).where(*_THIS, attempts.c.state != "ended")
 
 
 async def reserve(db: AsyncConnection, attempt: Attempt, slots: int) -> bool:
@@ -68,11 +73,7 @@ async def load(db: AsyncConnection, task_id: str, n: int) -> Attempt | None:
     """Return one attempt of a task."""
     if n == 0:
         return None
-    row = (
-        await db.execute(
-            select(attempts).where(attempts.c.task == task_id, attempts.c.n == n)
-        )
-    ).one_or_none()
+    row = (await db.execute(_ONE, {"of_task": task_id, "nth": n})).one_or_none()
     return attempt_of(row) if row else None
 
 
@@ -100,20 +101,12 @@ async def latest(db: AsyncConnection, task_ids: Sequence[str]) -> dict[str, Atte
 async def save(db: AsyncConnection, attempt: Attempt) -> bool:
     """Write a changed attempt; False when it has ended meanwhile."""
     values = asdict(attempt)
-    key = {"task": values.pop("task"), "n": values.pop("n")}
-    for fixed in ("session", "submit_id", "reserved_at"):
+    for fixed in ("task", "n", "session", "submit_id", "reserved_at"):
         values.pop(fixed)
     values["materials"] = list(attempt.materials)
     values["items"] = [item.model_dump(mode="json") for item in attempt.items]
-    done = await db.execute(
-        update(attempts)
-        .where(
-            attempts.c.task == key["task"],
-            attempts.c.n == key["n"],
-            attempts.c.state != "ended",
-        )
-        .values(**values)
-    )
+    values |= {"of_task": attempt.task, "nth": attempt.n}
+    done = await db.execute(_SAVE, values)
     return done.rowcount == 1
 
 

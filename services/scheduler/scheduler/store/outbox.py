@@ -26,11 +26,13 @@ class Parcel:
     """Whether it is done with when its predecessor is still there; not stored."""
 
 
+# Built once: building a statement takes longer than running it.
+_NOTE = upsert(inbox).on_conflict_do_nothing()
+
+
 async def first_time(db: AsyncConnection, event_id: str, now: datetime) -> bool:
     """Note an event; False when it was taken in before."""
-    done = await db.execute(
-        upsert(inbox).values(id=event_id, seen_at=now).on_conflict_do_nothing()
-    )
+    done = await db.execute(_NOTE, {"id": event_id, "seen_at": now})
     return done.rowcount == 1
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    bindparam,
     func,
     insert,
     literal_column,
@@ -51,7 +52,8 @@ def _sessions(*more: Any) -> Select[Any]:
             _count("pending", attempts.c.state.in_(PENDING)),
             _count(
                 "accepted",
-                attempts.c.permitted_at >= day_start(present()),
+                attempts.c.permitted_at
+                >= bindparam("today", callable_=lambda: day_start(present())),
                 attempts.c.state.not_in(PENDING),
                 attempts.c.adopted.is_(False),
                 took,
@@ -61,6 +63,11 @@ def _sessions(*more: Any) -> Select[Any]:
         .where(sessions.c.removed_at.is_(None))
         .order_by(sessions.c.created_at, sessions.c.id)
     )
+
+
+# Built once: building a statement takes longer than running it.
+_POOL = _sessions()
+_ONE = _POOL.where(sessions.c.id == bindparam("key"))
 
 
 async def add(
@@ -91,14 +98,13 @@ async def add(
 
 async def load(db: AsyncConnection, session_id: str) -> Session | None:
     """Return one session."""
-    query = _sessions().where(sessions.c.id == session_id)
-    row = (await db.execute(query)).one_or_none()
+    row = (await db.execute(_ONE, {"key": session_id})).one_or_none()
     return session_of(row) if row else None
 
 
 async def pool(db: AsyncConnection) -> list[Session]:
     """Return every session, the oldest first."""
-    return [session_of(row) for row in await db.execute(_sessions())]
+    return [session_of(row) for row in await db.execute(_POOL)]
 
 
 async def save(db: AsyncConnection, session: Session, now: datetime) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, or_, select, tuple_, update
+from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,14 @@ from scheduler.store.tables import attempts, results, tasks
 log = logging.getLogger("scheduler")
 BACKLOG = 50  # waiting tasks of one owner and model looked at in one dispatch
 AT_ONCE = 100  # due tasks looked at in one transaction
+
+# Built once: building a statement takes longer than running it.
+_ONE = select(tasks).where(tasks.c.id == bindparam("key"))
+_SAVE = update(tasks).where(
+    tasks.c.id == bindparam("key"),
+    tasks.c.revision == bindparam("before"),
+    tasks.c.status.not_in(TERMINAL),
+)
 
 
 async def create(db: AsyncConnection, task: Task, now: datetime) -> bool:
@@ -58,7 +66,7 @@ async def create(db: AsyncConnection, task: Task, now: datetime) -> bool:
 
 async def load(db: AsyncConnection, task_id: str) -> Task | None:
     """Return a task with its results."""
-    row = (await db.execute(select(tasks).where(tasks.c.id == task_id))).one_or_none()
+    row = (await db.execute(_ONE, {"key": task_id})).one_or_none()
     if row is None:
         return None
     stored = await stored_results(db, [task_id]) if row.status == "succeeded" else {}
@@ -67,31 +75,26 @@ async def load(db: AsyncConnection, task_id: str) -> Task | None:
 
 async def save(db: AsyncConnection, before: Task, task: Task) -> bool:
     """Write a changed task; False when it ended or changed meanwhile."""
-    done = await db.execute(
-        update(tasks)
-        .where(
-            tasks.c.id == task.id,
-            tasks.c.revision == before.revision,
-            tasks.c.status.not_in(TERMINAL),
-        )
-        .values(
-            status=task.status,
-            stage=task.stage,
-            revision=task.revision,
-            attempt=task.attempt,
-            session=task.session,
-            progress=task.progress.model_dump(mode="json"),
-            error_code=task.error_code,
-            error_message=task.error_message,
-            upstream_code=task.upstream_code,
-            not_before=task.not_before,
-            terms=task.terms.model_dump(mode="json"),
-            due_at=task.due_at,
-            updated_at=task.updated_at,
-            started_at=task.started_at,
-            finished_at=task.finished_at,
-        )
-    )
+    values = {
+        "key": task.id,
+        "before": before.revision,
+        "status": task.status,
+        "stage": task.stage,
+        "revision": task.revision,
+        "attempt": task.attempt,
+        "session": task.session,
+        "progress": task.progress.model_dump(mode="json"),
+        "error_code": task.error_code,
+        "error_message": task.error_message,
+        "upstream_code": task.upstream_code,
+        "not_before": task.not_before,
+        "terms": task.terms.model_dump(mode="json"),
+        "due_at": task.due_at,
+        "updated_at": task.updated_at,
+        "started_at": task.started_at,
+        "finished_at": task.finished_at,
+    }
+    done = await db.execute(_SAVE, values)
     if done.rowcount == 1 and task.results and not before.results:
         rows = [{"task": task.id, **r.model_dump()} for r in task.results]
         await db.execute(insert(results), rows)
