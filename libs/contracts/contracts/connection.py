@@ -69,6 +69,8 @@ class Connection(NatsBroker):
             reconnected_cb=self._on_reconnected,
             closed_cb=self._on_closed,
             logger=None,
+            # Its injection of a handler's message goes through a thread each time.
+            apply_types=False,
             **more,
         )
 
