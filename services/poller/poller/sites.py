@@ -10,7 +10,7 @@ from typing import Self
 import jimeng
 from contracts.requests import Credential
 
-MOST_OPEN = 256  # a client holds a few connections; beyond this the oldest are closed
+MOST_OPEN = 1024  # a client holds a connection or two; the oldest are closed beyond
 IDLE_SECONDS = 300.0  # ten polls at the site's usual advice
 
 
