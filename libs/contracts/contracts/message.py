@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 from string import Formatter
 from typing import ClassVar, Self
 from urllib.parse import quote
@@ -28,7 +29,7 @@ class Message(Value):
     @property
     def subject(self) -> str:
         """The subject this very message goes to."""
-        names = [name for _, name, _, _ in Formatter().parse(self.SUBJECT) if name]
+        names = _fields_in(self.SUBJECT)
         return self.SUBJECT.format(**{n: token(getattr(self, n)) for n in names})
 
     @classmethod
@@ -93,6 +94,11 @@ class Event(Message):
     def correlation(self) -> str:
         """The task or session this is about."""
         return self.subject.split(".")[2]
+
+
+@cache
+def _fields_in(subject: str) -> tuple[str, ...]:
+    return tuple(name for _, name, _, _ in Formatter().parse(subject) if name)
 
 
 def token(value: object) -> str:

@@ -167,7 +167,11 @@ def hide(value: Any) -> Any:
 
 def scrub_text(text: str) -> str:
     """Hide credentials in a text."""
-    for place in (_COOKIE, _SECRET, _BEARER):
+    if "bearer" in text.lower():
+        text = _BEARER.sub(rf"\1{_HIDDEN}", text)
+    if "=" not in text and ":" not in text:  # the others all need one
+        return text
+    for place in (_COOKIE, _SECRET):
         text = place.sub(rf"\1{_HIDDEN}", text)
     return _LOGIN.sub(rf"\1{_HIDDEN}@", text)
 

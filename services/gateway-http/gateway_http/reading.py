@@ -95,9 +95,8 @@ def as_queued(create: CreateTask) -> Task:
         stage="waiting",
         revision=0,
         updated_at=create.created_at,
-        **{
-            name: getattr(create, name)
-            for name in type(create).model_fields
-            if name in Task.model_fields
-        },
+        **{name: getattr(create, name) for name in _SHARED},
     )
+
+
+_SHARED = CreateTask.model_fields.keys() & Task.model_fields.keys()

@@ -154,13 +154,14 @@ def task_view(task: requests.Task, base: str) -> TaskView:
         attempts=[_attempt(each) for each in task.attempts],
         **task.job.model_dump(exclude={"files"}),
         **task.terms.model_dump(),
-        **{
-            name: getattr(task, name)
-            for name in TaskView.model_fields
-            if name in requests.Task.model_fields
-            and name not in {"results", "attempts"}
-        },
+        **{name: getattr(task, name) for name in _AS_IT_IS},
     )
+
+
+_AS_IT_IS = (TaskView.model_fields.keys() & requests.Task.model_fields.keys()) - {
+    "results",
+    "attempts",
+}
 
 
 def video_path(task: str, index: int = 0) -> str:
