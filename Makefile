@@ -60,7 +60,9 @@ power-loss: .venv/ready ## Cut its power again and again: CUTS=50 SEED=1
 bench: .venv/browser ## Measure how much it can do
 	@$(PYTHON) tests/bench/overhead.py
 	@$(PYTHON) tests/bench/downloads.py
+	@$(PYTHON) tests/bench/accept.py
 	@$(PYTHON) tests/bench/engine.py
+	@$(PYTHON) tests/bench/poll.py
 
 lock: .tools/bin/uv ## Resolve all dependencies anew into requirements.lock
 	@sh deploy/tools/lock.sh
