@@ -197,10 +197,10 @@ async def test_the_deadline_counts_from_the_first_delivery_across_restarts(
 ):
     await sender.send(step(task="t1", attempt=1), "one")
     sent = (await js.get_last_msg("CMD", "cmd.poller.step.t1-1")).time
-    await until(lambda: (now() - sent).total_seconds() > 1.05)  # no worker ran
+    await until(lambda: (now() - sent).total_seconds() > 2.05)  # no worker ran
     calls = []
     for _ in range(2):
-        bus = make_bus("poller", pause=lambda _: 0.2)
+        bus = make_bus("poller", pause=lambda _: 0.4)
 
         @bus.consume(step, concurrency=1)
         async def fail(command):
@@ -212,7 +212,7 @@ async def test_the_deadline_counts_from_the_first_delivery_across_restarts(
         await until(lambda before=before: len(calls) > before + 1)
         assert await _dead(js) is None
         await bus.stop()
-    last = make_bus("poller", pause=lambda _: 0.2)
+    last = make_bus("poller", pause=lambda _: 0.4)
     last.consume(step, concurrency=1)(fail)
     await last.start()
     letter = await until(lambda: _dead(js))
