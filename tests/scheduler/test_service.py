@@ -1,5 +1,8 @@
 """The scheduler on a real nats-server and database; the workers speak by hand."""
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -77,6 +80,24 @@ async def test_a_permit_is_given_once_and_again_only_to_the_same_asker(stage):
     assert (await stage.permit(submit, "one")).granted
     second = await stage.permit(submit, "two")
     assert (second.granted, second.reason) == (False, "already_granted")
+
+
+async def test_a_fact_that_comes_several_times_counts_once(stage):
+    await stage.session()
+    await stage.create()
+    assert (await stage.permit(await stage.next(said.SubmitPlain))).granted
+    one, client = {"task": "t1", "attempt": 1}, stage.hands.client
+    absent = said.Absent(**one, n=1)
+    for _ in range(5):  # not known by their ids to NATS, which may forget them
+        await client.publish(absent.subject, absent.body())
+    await stage.hands.emit(said.Absent(**one, n=2))
+    await stage.hands.emit(said.Unknown(**one, n=1, detail="reset"))
+    async with asyncio.timeout(10):
+        while (await stage.events.get()).stage != "unknown":
+            pass
+    url = f"file:{stage.data / 'gateway.db'}?mode=ro"
+    with closing(sqlite3.connect(url, uri=True)) as db:
+        assert db.execute("select absent from attempts").fetchall() == [(2,)]
 
 
 async def test_no_permit_for_a_cancelled_task(stage):
