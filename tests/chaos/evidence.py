@@ -39,6 +39,8 @@ class World:
     """Keys of the files clients sent with tasks that exist."""
     files: dict[str, str] = field(default_factory=dict)
     """Key -> sha256 of every file in the blob store."""
+    remains: set[str] = field(default_factory=set)
+    """Keys of those older than the gateway's process: whoever wrote them has died."""
     served: dict[str, str] = field(default_factory=dict)
     """Task id -> sha256 of the film as the gateway serves it."""
     ledger: dict[str, Json] = field(default_factory=dict)
@@ -94,7 +96,9 @@ async def gather(cluster: Cluster, answers: Answers) -> World:
     accounts = (await cluster.site.get("/_sim/accounts")).json()
     world.accounts = [a for a in accounts if a["sessionid"] in ours]
     _read_database(cluster, world)
-    world.files = files_below(cluster.data / "blobs")
+    blobs, since = cluster.data / "blobs", cluster.units["gateway-http"].started
+    world.files = files_below(blobs)
+    world.remains = {k for k in world.files if (blobs / k).stat().st_mtime < since}
     world.leaks = find_secrets(cluster.canaries, _places(cluster, texts))
     world.stale = sum(_stale(path) for path in cluster.outputs.glob("*.log"))
     return world

@@ -129,6 +129,7 @@ class Unit:
     on_exit: Callable[["Unit", int], None] = lambda _, __: None
     process: asyncio.subprocess.Process | None = None
     kills: int = 0
+    started: float = 0.0
     own_exits: list[int] = field(default_factory=list)
     recovered: list[float] = field(default_factory=list)
     _killed_at: float | None = None
@@ -182,6 +183,7 @@ class Unit:
             await asyncio.gather(self._keeper, return_exceptions=True)
 
     async def _spawn(self) -> None:
+        self.started = time.time()
         with self.output.open("ab") as out:
             self.process = await asyncio.create_subprocess_exec(
                 *self.command,

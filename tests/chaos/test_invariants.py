@@ -163,6 +163,12 @@ def test_an_unfinished_file_of_an_unanswered_create_is_found(world):
     assert found(world) == {("I5", "t7")}
 
 
+def test_one_whose_writer_was_killed_is_only_swept_later(world):
+    world.files["t7/.reference-1.part"] = "x"
+    world.remains = {"t7/.reference-1.part"}
+    assert found(world) == set()
+
+
 @pytest.mark.parametrize("digest", [None, "e" * 64])
 def test_a_row_without_its_file_is_found(world, digest):
     del world.files["t1/result-0.mp4"]
