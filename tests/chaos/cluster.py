@@ -160,7 +160,7 @@ class Cluster:
             reconnect_time_wait=0.1,
             error_cb=_quiet,
         )
-        await provision(self.client.jetstream())
+        await provision(self.client.jetstream(), self.times.ack_wait)
         await self.client.subscribe("$KV.workers.>", cb=self._beat)
 
     async def nats_ready(self) -> None:

@@ -58,10 +58,16 @@ class Times:
         return max(self.of(DESIGN["SETTLE_SECS"]), self.of(sent) + SETTLE_ROOM + 0.1)
 
     @property
+    def ack_wait(self) -> float:
+        """How long NATS waits for who died: long enough for who is only slow."""
+        return max(self.of(30), 5.0)
+
+    @property
     def environment(self) -> dict[str, str]:
         """The settings of this storm, those that some service knows."""
         times = {name: f"{self.of(value):g}" for name, value in DESIGN.items()}
         times["SETTLE_SECS"] = f"{self.settle:g}"
+        times["ACK_WAIT_SECS"] = f"{self.ack_wait:g}"
         known = known_names()
         return {n: v for n, v in (times | CHOSEN).items() if n in known}
 
