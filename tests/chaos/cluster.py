@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import sqlite3
 import subprocess
 import sys
 from contextlib import suppress
@@ -237,6 +238,24 @@ class Cluster:
         """The file that says how wrong a unit's clock is."""
         return self.folder / f"{name}.clock"
 
+    def holder(self) -> str | None:
+        """The scheduler that holds the lease, while it lives."""
+        with suppress(sqlite3.Error):
+            for row in database(self, "select owner from lease"):
+                slots = self.slots()
+                return next((n for n in slots if slots[n] == row["owner"]), None)
+        return None
+
+    def slots(self) -> dict[str, str]:
+        """The schedulers that are at work or wait for it -> their slot's name."""
+        found = {}
+        for name in (n for n, s in self.planned.items() if s == "scheduler"):
+            with suppress(OSError):
+                for entry in Path(f"/proc/{self.units[name].pid}/fd").iterdir():
+                    if (file := entry.resolve()).match("scheduler-*.lock"):
+                        found[name] = file.read_text()
+        return found
+
     async def wait_ready(self, seconds: float) -> None:
         """Wait until the gateway says that every service lives."""
         last = ""
@@ -251,6 +270,16 @@ class Cluster:
                     await asyncio.sleep(0.1)
         except TimeoutError:
             raise RuntimeError(f"not ready within {seconds:g} s: {last}") from None
+
+
+def database(cluster: Cluster, statement: str) -> list[dict[str, Any]]:
+    """Read the scheduler's database, and only read it."""
+    url = f"file:{cluster.data / 'gateway.db'}?mode=ro"
+    with sqlite3.connect(url, uri=True, timeout=10) as connection:
+        connection.row_factory = sqlite3.Row
+        found = [dict(row) for row in connection.execute(statement)]
+    connection.close()
+    return found
 
 
 def _nats_config(port: int, store: Path, passwords: dict[str, str]) -> str:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sqlite3
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from chaos.cluster import CAP, Cluster
+from chaos.cluster import CAP, Cluster, database
 from chaos.load import Answers
 
 Json = dict[str, Any]
@@ -60,16 +59,6 @@ class World:
     def attempts_of(self, task: str) -> list[Json]:
         """The task's attempts."""
         return [a for a in self.attempts if a["task"] == task]
-
-
-def database(cluster: Cluster, statement: str) -> list[Json]:
-    """Read the scheduler's database, and only read it."""
-    url = f"file:{cluster.data / 'gateway.db'}?mode=ro"
-    with sqlite3.connect(url, uri=True, timeout=10) as connection:
-        connection.row_factory = sqlite3.Row
-        found = [dict(row) for row in connection.execute(statement)]
-    connection.close()
-    return found
 
 
 async def gather(cluster: Cluster, answers: Answers) -> World:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import signal
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -10,15 +11,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import httpx
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
 from chaos import processes
-from chaos.cluster import Cluster
+from chaos.cluster import Cluster, database
 from chaos.proxy import Proxy
 from chaos.times import DESIGN, LATE_SECONDS, Times
 
 FILLER = "filler"
 FULL = b"no space left"
 CLOCK_SECONDS = 3600
+COPIES = 9  # of a fact; lost acks may make any number
+SENDING_SECONDS = 1.0  # the site takes it then; the signer is killed before
+LOOK_SECONDS = 0.02
+DEPOSED_SECONDS, SLOW_SECONDS = 5.0, 0.3
+MARK = "Storm"
+AIMED = {"midsend": "kill", "depose": "stop"}  # which kind these are, when counted
 NETWORK = ("slow", "stall", "half_open", "cut", "reset", "cut_after")
 # What the site answers instead; a submit's own troubles are asked for by its prompt.
 SITE = {
@@ -88,7 +97,26 @@ def plan(
     for _ in range(max(1, kills // 10)):
         ahead = rng.choice(("+", "-"))
         add("clock", rng.choice(services), f"{ahead}{CLOCK_SECONDS}", seconds / 6)
+    # Last, so that a seed's other faults stay as they were.
+    _aim(add, kills, seconds, times, standby="scheduler-2" in services)
     return sorted(wanted, key=lambda event: event.at)
+
+
+def _aim(
+    add: Callable[..., None],
+    kills: int,
+    seconds: float,
+    times: Times,
+    *,
+    standby: bool,
+) -> None:
+    """Add what is aimed at one window each, which chance alone seldom meets."""
+    for _ in range(max(2, kills // 5)):
+        add("midsend", "signer-sending", lasting=times.of(150))
+    for _ in range(max(1, kills // 10)):
+        add("again", "facts", lasting=max(seconds / 4, 2 * times.settle))
+    for _ in range(max(2, kills // 8) if standby else 0):
+        add("depose", "holder", lasting=times.of(250) + DEPOSED_SECONDS)
 
 
 def _outage(rng: random.Random, link: str, times: Times) -> float:
@@ -115,6 +143,9 @@ class Storm:
             "site": self._site,
             "disk": self._disk,
             "clock": self._clock,
+            "midsend": self._midsend,
+            "again": self._again,
+            "depose": self._depose,
         }
 
     @property
@@ -141,7 +172,8 @@ class Storm:
     async def _happen(self, event: Event) -> None:
         self.log.append((time.time(), str(event)))
         struck = await self._do[event.kind](event)
-        (self.done if struck else self.missed)[f"{event.kind} {event.target}"] += 1
+        name = f"{AIMED.get(event.kind, event.kind)} {event.target}"
+        (self.done if struck else self.missed)[name] += 1
 
     async def calm(self) -> None:
         """Undo what is still wrong."""
@@ -255,6 +287,84 @@ class Storm:
         await asyncio.sleep(event.seconds)
         file.write_text("0\n")
         return True
+
+    async def _midsend(self, event: Event) -> bool:
+        """Kill the signer between a permit and the site's answer.
+
+        The site is slow to take that submit, so that it takes it from one that is dead.
+        """
+        signer, site = self.cluster.units["signer"], self.cluster.site
+        if site is None:
+            return False
+        slow = {"kind": "submit", "fault": "slow", "times": 1}
+        with suppress(httpx.HTTPError):
+            await site.post("/_sim/faults", json=slow | {"seconds": SENDING_SECONDS})
+        before = self._sending()
+        until = time.monotonic() + event.seconds
+        while time.monotonic() < until:
+            if self._sending() - before:
+                await asyncio.sleep(SENDING_SECONDS / 2)
+                return signer.kill()
+            await asyncio.sleep(LOOK_SECONDS)
+        return False
+
+    def _sending(self) -> set[str]:
+        """The tasks whose submit has a permit, and no answer yet."""
+        with suppress(sqlite3.Error):  # its disk may be full
+            sending = "select id from tasks where stage = 'sending'"
+            return {row["id"] for row in database(self.cluster, sending)}
+        return set()
+
+    async def _again(self, event: Event) -> bool:
+        """Deliver each fact of the workers several times, as NATS may."""
+        client = self.cluster.client
+        assert client
+
+        async def repeat(message: Msg) -> None:
+            ours = MARK in (message.headers or {})
+            if ours or message.subject.split(".")[3] == "scheduler":
+                return
+            for _ in range(COPIES):
+                with suppress(NatsError):
+                    await client.publish(
+                        message.subject, message.data, headers={MARK: "again"}
+                    )
+
+        heard = await client.subscribe("evt.task.*.*.*", cb=repeat)
+        await asyncio.sleep(event.seconds)
+        with suppress(NatsError):
+            await heard.unsubscribe()
+        return True
+
+    async def _depose(self, event: Event) -> bool:
+        """Freeze the scheduler at work until another has taken over; wake it, slow.
+
+        What it still said then would come late.
+        """
+        until = time.monotonic() + event.seconds - DEPOSED_SECONDS
+        name = await self._relieved(until - 10 * self.cluster.times.lease)
+        if not name or not (pid := self.cluster.units[name].pid):
+            return False
+        link = self.cluster.links[name]
+        self._stopped.add(pid)
+        processes.send(pid, signal.SIGSTOP)
+        while time.monotonic() < until and self.cluster.holder() in {name, None}:  # noqa: ASYNC110 - the lease tells nobody
+            await asyncio.sleep(LOOK_SECONDS)
+        deposed = self.cluster.holder() not in {name, None}
+        link.slow(SLOW_SECONDS)
+        processes.send(pid, signal.SIGCONT)
+        self._stopped.discard(pid)
+        await asyncio.sleep(DEPOSED_SECONDS)
+        link.heal()
+        return deposed
+
+    async def _relieved(self, until: float) -> str | None:
+        """Return the scheduler at work as soon as there is one that waits."""
+        while time.monotonic() < until:
+            if (name := self.cluster.holder()) and len(self.cluster.slots()) > 1:
+                return name
+            await asyncio.sleep(LOOK_SECONDS)
+        return None
 
 
 def fill(file) -> None:

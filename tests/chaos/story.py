@@ -14,6 +14,7 @@ from chaos.faults import Storm
 from chaos.invariants import Broken, charges, orphans
 from contracts.tasks import TERMINAL
 
+OTHERS = ("net", "site", "disk", "clock", "full", "again")
 UNKNOWN = re.compile(r"\.signer\.(unknown|died)$")
 
 
@@ -65,7 +66,7 @@ def figures(
         "tasks": len(world.accepted),
         "kills": _kinds(storm, "kill"),
         "stops": _kinds(storm, "stop"),
-        "others": _kinds(storm, "net", "site", "disk", "clock", "full"),
+        "others": _kinds(storm, *OTHERS),
         "succeeded": statuses["succeeded"],
         "failed": f"{statuses['failed']} ({len(failed_unasked(world))} unasked)",
         "cancelled": statuses["cancelled"],

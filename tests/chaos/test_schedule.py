@@ -25,7 +25,13 @@ def test_everything_ends_with_the_storm_and_everything_is_killed():
     killed = {e.target for e in planned if e.kind == "kill"}
     assert killed == {*SERVICES, "browser", "nats"}
     assert sum(e.kind == "kill" for e in planned) == 20
-    assert {e.kind for e in planned} == {"kill", "stop", "net", "site", "disk", "clock"}
+    kinds = {"kill", "stop", "net", "site", "disk", "clock", "midsend", "again"}
+    assert {e.kind for e in planned} == kinds
+
+
+def test_only_where_another_waits_is_a_scheduler_deposed():
+    both = faults.plan(7, 20, 60, Times(10), [*SERVICES, "scheduler-2"])
+    assert {e.target for e in both if e.kind == "depose"} == {"holder"}
 
 
 @pytest.mark.parametrize("speed", [1, 3, 10, 100])
