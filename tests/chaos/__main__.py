@@ -17,8 +17,8 @@ from pathlib import Path
 
 import httpx
 
-from chaos import evidence, faults, invariants, load, story
-from chaos.cluster import Cluster
+from chaos import breach, evidence, faults, invariants, load, story
+from chaos.cluster import Cluster, database
 from chaos.invariants import Broken
 from chaos.times import Times
 from contracts.tasks import TERMINAL
@@ -50,6 +50,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="how long it lasts")
     parser.add_argument("--only", default="", help="kinds of faults, comma-separated")
     parser.add_argument("--standby", action="store_true", help="two schedulers")
+    parser.add_argument(
+        "--first", action="store_true", help="end at a first breach that nothing mends"
+    )
     parser.add_argument("--out", type=Path, help="folder for the stories")
     parser.add_argument("--plan", action="store_true", help="print the schedule only")
     return parser.parse_args()
@@ -61,10 +64,10 @@ async def quiet(cluster: Cluster, longest: float) -> bool:
     before = ""
     assert cluster.site
     while time.monotonic() - began < longest:
-        tasks = evidence.database(cluster, "select status, stage from tasks")
+        tasks = database(cluster, "select status, stage from tasks")
         left = [t for t in tasks if t["status"] not in TERMINAL]
         attempts = "select count(*) n from attempts where state != 'ended'"
-        open_ = evidence.database(cluster, attempts)[0]["n"]
+        open_ = database(cluster, attempts)[0]["n"]
         accounts = (await cluster.site.get("/_sim/accounts")).json()
         running = sum(account["running"] for account in accounts)
         waiting = await _commands(cluster)
@@ -141,14 +144,10 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
             say(f"skipped: {text}")
         sent = load.Load(cluster.api, load.plan(options.seed, options.tasks, seconds))
         try:
-            broken = await endure(cluster, storm, sent)
-            say(f"calm after {time.monotonic() - began:.0f} s")
-            await quiet(cluster, longest=max(300.0, times.of(1200)))
-            world = await evidence.gather(cluster, sent.answers)
+            world, broken = await outcome(cluster, storm, sent, first=options.first)
         except Exception:  # not Ctrl-C
             say(f"outputs: {kept(cluster, options.out)}")
             raise
-        broken += invariants.judge(world)
         if broken:
             tell(broken, world, storm, kept(cluster, options.out))
         for task, why in story.failed_unasked(world).items():
@@ -160,6 +159,36 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
         took = time.monotonic() - began
         say(f"seed {options.seed}: {line}, seconds {took:.0f}")
         return 1 if broken else 0
+
+
+async def outcome(
+    cluster: Cluster, storm: faults.Storm, sent: load.Load, *, first: bool
+) -> tuple[evidence.World, list[Broken]]:
+    """Return what is left when all is quiet, or at a first breach, and the breaches."""
+    whole = asyncio.create_task(_to_the_end(cluster, storm, sent))
+    early = asyncio.create_task(breach.first(cluster, sent.answers.accepted))
+    try:
+        waited = {whole, early} if first else {whole}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if whole.done():
+            return whole.result()
+        world, broken = early.result()
+        return world, [broken]
+    finally:
+        whole.cancel()
+        early.cancel()
+        await asyncio.gather(whole, early, return_exceptions=True)
+
+
+async def _to_the_end(
+    cluster: Cluster, storm: faults.Storm, sent: load.Load
+) -> tuple[evidence.World, list[Broken]]:
+    began = time.monotonic()
+    broken = await endure(cluster, storm, sent)
+    say(f"calm after {time.monotonic() - began:.0f} s")
+    await quiet(cluster, longest=max(300.0, cluster.times.of(1200)))
+    world = await evidence.gather(cluster, sent.answers)
+    return world, broken + invariants.judge(world)
 
 
 async def endure(

@@ -143,6 +143,11 @@ async def _messages(stream: JetStreamContext, name: str) -> list[tuple[str, byte
     return found
 
 
+async def read_events(stream: JetStreamContext, world: World) -> None:
+    """Read the events of all tasks."""
+    _sort_events(world, await _messages(stream, "EVT"))
+
+
 async def _last_of_each(stream: JetStreamContext, name: str) -> list[str]:
     info = await stream.stream_info(name, subjects_filter=">")
     found = []
