@@ -10,7 +10,7 @@ PYTHON := $(BIN)/python
 PYPROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 PACKAGES := $(patsubst %/py.typed,%,$(wildcard libs/*/*/py.typed services/*/*/py.typed))
 
-.PHONY: help setup run test check fix e2e chaos crash-sweep power-loss bench lock asyncapi life env-example \
+.PHONY: help setup run test check fix e2e chaos mutations crash-sweep power-loss bench lock asyncapi life env-example \
 	contracts-snapshot isolated clean
 
 help: ## Print this
@@ -56,6 +56,9 @@ crash-sweep: .venv/browser ## Kill every service at each boundary: EVERY=25 SEED
 power-loss: .venv/ready ## Cut its power again and again: CUTS=50 SEED=1
 	@PYTHONPATH=tests $(PYTHON) -m power_loss --cuts $(or $(CUTS),50) \
 		--seed $(or $(SEED),1)
+
+mutations: .venv/browser ## See that a storm notices when a guard is taken out
+	@PYTHONPATH=tests $(PYTHON) -m chaos.mutations $(MUTATIONS)
 
 bench: .venv/browser ## Measure how much it can do
 	@$(PYTHON) tests/bench/overhead.py
