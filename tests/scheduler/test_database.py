@@ -1,7 +1,10 @@
 """The database is ours, whole, and as new as this version."""
 
 import json
+import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -124,3 +127,47 @@ async def test_a_full_disk_is_told_from_other_failures(tmp_path):
     assert is_full(full.value)
     assert not is_full(other.value)
     assert not is_full(ValueError("full"))
+
+
+DIE_AT = """
+import os, signal, sys
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from scheduler.store.engine import database_url
+from scheduler.store.migrate import migrate
+from pathlib import Path
+
+left = int(sys.argv[1])
+
+@event.listens_for(Engine, "before_cursor_execute")
+def count(*_):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+migrate(database_url("", Path(sys.argv[2])))
+"""
+
+
+def test_an_upgrade_that_is_killed_leaves_the_database_as_it_was(tmp_path):
+    old = tmp_path / "old"
+    old.mkdir()
+    command.upgrade(_config(database_url("", old)), "0001")
+    deaths = 0
+    for statement in range(20, 500, 10):
+        folder = tmp_path / str(statement)
+        shutil.copytree(old, folder)
+        died = [sys.executable, "-c", DIE_AT, str(statement), str(folder)]
+        if not subprocess.run(died, check=False).returncode:
+            break
+        deaths += 1
+        migrate(database_url("", folder))  # goes through as if nothing had happened
+        (copy,) = folder.glob("gateway.db.before-*")
+        assert _revision(copy) == "0001"
+    assert deaths > 2
+
+
+def _revision(file):
+    with closing(sqlite3.connect(file)) as database:
+        return database.execute("SELECT version_num FROM alembic_version").fetchone()[0]

@@ -299,6 +299,17 @@ def test_a_retry_takes_over_what_its_forerunner_has_at_the_site(
         assert step.attempt.charged is False
 
 
+def test_a_retry_of_what_the_site_has_shown_never_takes_it_for_absent():
+    seen = attempt(
+        state="ended", sends=1, permitted_at=NOW, upstream_id="7", reason="taken over"
+    )
+    begun = run(Adopted(adopting(task(), seen, NOW)))
+    assert (begun.task.status, begun.attempt.state) == ("polling", "known")
+    step = settled(begun)
+    assert (step.task.status, step.commands) == ("polling", ())
+    assert then(step, GENERATED).task.status == "downloading"
+
+
 def test_a_retry_whose_forerunner_sent_nothing_that_arrived_buys_anew():
     unsent = attempt(state="ended", sends=1, charged=None, permitted_at=NOW)
     step = settled(run(Adopted(adopting(task(), unsent, NOW))))

@@ -49,7 +49,7 @@ class Office:
             async with self.engine.begin() as db:
                 await work(Turn(db, datetime.now(UTC)))
 
-        self.working.create_task(transact())
+        return self.working.create_task(transact())
 
     async def left(self):
         """Return the subjects of what still waits in the outbox."""
@@ -120,7 +120,7 @@ class Forgetful:
     """A writer to whom nothing is worth remembering."""
 
     def later(self, work):
-        pass
+        return asyncio.Future()
 
 
 async def test_an_event_that_cannot_be_published_is_overtaken_by_none(

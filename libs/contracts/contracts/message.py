@@ -18,7 +18,11 @@ def now() -> datetime:
 class Value(BaseModel):
     """A part of a message. Readers ignore what they do not know yet."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,  # it may be a secret
+    )
 
 
 class Message(Value):

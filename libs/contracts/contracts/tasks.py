@@ -107,7 +107,7 @@ class Terms(Value):
     """How far the gateway may go for a task."""
 
     max_attempts: int = Field(8, ge=1, le=50)
-    """How many tries it may take; the last may still fail for an account's sake."""
+    """After so many tries it fails, unless the last failed for an account's sake."""
     deadline: datetime | None = None
     """When it fails if the site has not finished it."""
     buy_again: int = Field(0, ge=0, le=3)

@@ -162,8 +162,8 @@ class Wish(BaseModel):
     ] = Field({}, description="Your own notes, given back.", examples=[{"shot": "12"}])
     max_attempts: Annotated[Whole, Field(ge=1, le=50)] = Field(
         8,
-        description="How many tries it may take; those that failed for an account's "
-        "sake are not counted.",
+        description="After so many tries it fails, unless the last failed for an "
+        "account's sake.",
     )
     deadline: Annotated[datetime, BeforeValidator(_ahead)] | None = Field(
         None,

@@ -62,7 +62,7 @@ def register_poll(bus: Bus, sites: Sites, pace: Pace, *, concurrency: int) -> No
             log.warning("the scheduler does not answer")
             raise Again(domain.pause_after_trouble(session, 1, pace)) from None
         if not due.attempts and due.next_seconds is None:
-            del watches[session]
+            watches.pop(session, None)
             return
         if not due.attempts:
             raise Again(due.next_seconds or pace.interval_seconds)

@@ -28,7 +28,7 @@ from scheduler.store.engine import (
     writing_engine,
 )
 from scheduler.store.migrate import migrate
-from scheduler.writer import Turn, Writer
+from scheduler.writer import Writer
 
 __all__ = ["create_app", "rotate_key"]
 
@@ -49,11 +49,9 @@ def create_app(settings: SchedulerSettings) -> App:
 
     lease = Lease(writing, reads, settings.data_dir, settings.lease_secs, fatal)
 
-    async def look_after(turn: Turn) -> float | None:
-        return await queueing.look_after(turn, settings.rules)
-
-    writer = Writer(writing, lease, look_after, relay.take)
-    handlers.register(bus, writer, settings.rules, vault)
+    lookout = queueing.Lookout(settings.rules)
+    writer = Writer(writing, lease, lookout.look, relay.take)
+    handlers.register(bus, writer, relay, settings.rules, vault)
     handlers.register_pool(bus, writer, vault)
     handlers.register_reads(bus, reads, vault)
     keeping.register(bus, reads)
@@ -66,14 +64,18 @@ def create_app(settings: SchedulerSettings) -> App:
         await reads.dispose()
 
     @asynccontextmanager
-    async def resumed() -> AsyncIterator[None]:
-        async with reading(reads) as db:
+    async def left_over() -> AsyncIterator[None]:
+        async with reading(reads) as db:  # before anything newer can be said
             relay.take(await outbox.left(db))
+        yield
+
+    @asynccontextmanager
+    async def resumed() -> AsyncIterator[None]:
         await writer.do(handlers.look_again)
         async with running(lambda: _reconcile(writer, reads, settings)):
             yield
 
-    work_on = (running(lambda: relay.run(writer)), running(writer.run))
+    work_on = (left_over(), running(lambda: relay.run(writer)), running(writer.run))
     before = (database(), lease.held(lambda: bus.connected), *work_on)
     return App(bus, before=before, after=[resumed()])
 

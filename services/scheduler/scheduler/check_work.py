@@ -59,8 +59,14 @@ async def _take(
     """Let a check of the credential in use change its session."""
     twin = await _twin(turn, session, event)
     if twin and session.state == "unchecked":  # the same account twice is not kept
-        await _tell(turn, session, event, 0, duplicate_of=twin)
-        await sessions.remove(turn.db, session.id, turn.now)
+        revision = 0
+        if await attempts.unsettled(turn.db, session.id):  # but what it sent is
+            why = f"the same account as session {twin}"
+            session = replace(session, state="draining", reason=why)
+            revision = await sessions.save(turn.db, session, turn.now)
+        else:
+            await sessions.remove(turn.db, session.id, turn.now)
+        await _tell(turn, session, event, revision, duplicate_of=twin)
         return
     if event.outcome == "active" and row.state == "candidate":
         await credentials.promote(turn.db, row)

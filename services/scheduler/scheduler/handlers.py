@@ -20,6 +20,7 @@ from scheduler import (
     sends,
     work,
 )
+from scheduler.relay import Relay
 from scheduler.store import attempts, sessions, tasks
 from scheduler.store.engine import reading
 from scheduler.vault import Vault
@@ -47,7 +48,9 @@ FACTS: dict[str, type[Event]] = {
 }
 
 
-def register(bus: Bus, writer: Writer, rules: Rules, vault: Vault) -> None:
+def register(
+    bus: Bus, writer: Writer, relay: Relay, rules: Rules, vault: Vault
+) -> None:
     """Register what changes something; each waits for its commit."""
     rounds = sends.Rounds(rules.poll_min_seconds)
 
@@ -70,9 +73,12 @@ def register(bus: Bus, writer: Writer, rules: Rules, vault: Vault) -> None:
 
     @bus.answer(asked.AskDue)
     async def due(request: asked.AskDue) -> asked.DueAttempts:
-        return await writer.do(
-            lambda turn: sends.due(turn, request, rules, rounds, vault.open)
-        )
+        async def answer(turn: Turn) -> asked.DueAttempts:
+            # It is at work: a poll command that still waits is not needed.
+            relay.unneeded(said.PollSession(session=request.session))
+            return await sends.due(turn, request, rules, rounds, vault.open)
+
+        return await writer.do(answer)
 
     @bus.answer(asked.CancelTask)
     async def cancel(request: asked.CancelTask) -> asked.Cancelled:

@@ -16,11 +16,11 @@ from pathlib import Path
 from time import monotonic
 from typing import IO
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from boundary import boundary
-from contracts.ending import end
+from runtime.background import running
 from runtime.durable import sync_folder
 from scheduler.store import lease
 from scheduler.store.engine import is_full, reading, writing
@@ -78,12 +78,11 @@ class Lease:
         """
         with _slot(self._folder) as owner:
             await self._acquire(owner)
-            beating = asyncio.create_task(self._keep(owner, connected))
             try:
-                yield
+                async with running(lambda: self._keep(owner, connected), self._fatal):
+                    yield
             finally:
-                await end(beating)
-                with suppress(DeposedError, DBAPIError):
+                with suppress(DeposedError, SQLAlchemyError):
                     await self._release()
 
     async def _acquire(self, owner: str) -> None:
@@ -128,12 +127,15 @@ class Lease:
                     there = monotonic()
                 else:
                     await self._beat()
+                    self._ours.set()  # also after standing back failed half-way
                 good = monotonic()
             except DeposedError:
                 self.deposed(0)
-            except DBAPIError as error:
+            except SQLAlchemyError as error:
                 log.warning("the lease was not renewed: %s", error)
-                if is_full(error):  # nobody else can write either
+                if isinstance(error, DBAPIError) and is_full(
+                    error
+                ):  # nobody else can write either
                     good = monotonic()
                 if monotonic() - good > self._seconds:
                     self._fatal("the database has been away for too long")

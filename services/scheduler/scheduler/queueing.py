@@ -3,6 +3,7 @@
 import logging
 import uuid
 from datetime import datetime, timedelta
+from time import monotonic
 
 from contracts.tasks import PollSession, Stage
 from jimeng import InvalidJob
@@ -15,14 +16,38 @@ from scheduler.writer import Turn
 
 log = logging.getLogger("scheduler")
 INBOX_KEPT = timedelta(days=31)  # a day more than events live
+FLEETING_KEPT = timedelta(hours=2)
+LONG_SECONDS = 0.02
+REST = 4
+EXPLAINED = 100  # tasks told in one transaction why they wait
 
 
-async def look_after(turn: Turn, rules: Rules) -> float | None:
-    """Do what is due now; return in how many seconds to look again."""
-    moments = [await _look_at_late(turn, rules), await dispatch_waiting(turn, rules)]
-    coming = min((m for m in moments if m), default=None)
-    # A hair later than due: at the very moment it may not be yet.
-    return (coming - turn.now).total_seconds() + 0.01 if coming else None
+class Lookout:
+    """Looks at the end of each transaction for what is due.
+
+    With a long queue dispatch takes its time; then it rests four times as long, so
+    that the transactions of those who wait for an answer do not each pay for it.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._rested_at = 0.0
+
+    async def look(self, turn: Turn) -> float | None:
+        """Do what is due now; return in how many seconds to look again."""
+        moments = [await _look_at_late(turn, self._rules), await self._dispatch(turn)]
+        coming = min((m for m in moments if m), default=None)
+        # A hair later than due: at the very moment it may not be yet.
+        return (coming - turn.now).total_seconds() + 0.01 if coming else None
+
+    async def _dispatch(self, turn: Turn) -> datetime | None:
+        began = monotonic()
+        if began < self._rested_at:
+            return turn.now + timedelta(seconds=self._rested_at - began)
+        again = await dispatch_waiting(turn, self._rules)
+        if (took := monotonic() - began) > LONG_SECONDS:
+            self._rested_at = monotonic() + REST * took
+        return again
 
 
 async def _look_at_late(turn: Turn, rules: Rules) -> datetime | None:
@@ -51,8 +76,10 @@ async def dispatch_waiting(turn: Turn, rules: Rules) -> datetime | None:
     by_id = {s.id: s for s in found}
     for task_id, session_id in plan.pairs:
         await _reserve(turn, task_id, by_id[session_id], rules)
-    for task_id, stage in plan.stages:
+    for task_id, stage in plan.stages[:EXPLAINED]:
         await _explain(turn, task_id, stage)
+    if len(plan.stages) > EXPLAINED:  # the rest at once, but not in one transaction
+        return turn.now
     ends = [s.until for s in found if s.until and s.until > turn.now]
     return min([*ends, pause] if pause else ends, default=None)
 
@@ -90,4 +117,4 @@ async def reconcile(turn: Turn) -> None:
     """Look whether anything was lost: sent attempts that nobody polls, old notes."""
     for session in await attempts.sessions_with_open(turn.db):
         turn.say(PollSession(session=session), once=True)
-    await outbox.forget_old(turn.db, turn.now - INBOX_KEPT)
+    await outbox.forget_old(turn.db, turn.now - INBOX_KEPT, turn.now - FLEETING_KEPT)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from contracts.bus import Bus, Kept
+from contracts.message import Command
 from contracts.tasks import (
     PollSession,
     StoreResults,
@@ -37,7 +38,9 @@ class Relay:
         self._more = asyncio.Event()
         self._lines: dict[str, deque[Parcel]] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
-        self._done: list[int] = []
+        self._done: set[int] = set()
+        self._asked = False
+        self._unneeded: set[str] = set()
 
     def take(self, parcels: Sequence[Parcel]) -> None:
         """Publish these soon."""
@@ -62,10 +65,15 @@ class Relay:
                     working.create_task(self._work_off(name, writer))
 
     def _join(self, line: deque[Parcel], parcel: Parcel, writer: Writer) -> None:
-        if parcel.subject.startswith(_POLLS):  # one poll that waits is as good as two
+        if any(waiting.body == parcel.body for waiting in line):  # as good as two
             self._forget(parcel, writer)
         else:
             line.append(parcel)
+
+    def unneeded(self, command: Command) -> None:
+        """Try no more to issue a command: its worker is at work already."""
+        if command.subject in self._lines:
+            self._unneeded.add(command.subject)
 
     async def _work_off(self, name: str, writer: Writer) -> None:
         line, tries = self._lines[name], 0
@@ -78,6 +86,9 @@ class Relay:
             else:
                 tries += 1
                 await asyncio.sleep(RETRY_SECONDS)
+            while name in self._unneeded and line:
+                self._forget(line.popleft(), writer)
+            self._unneeded.discard(name)
         del self._lines[name]
 
     async def _send(self, parcel: Parcel, tries: int) -> bool:
@@ -100,15 +111,20 @@ class Relay:
 
     def _forget(self, parcel: Parcel, writer: Writer) -> None:
         """Have it deleted with the next transaction; several in one statement."""
-        self._done.append(parcel.id)
-        if len(self._done) > 1:
+        self._done.add(parcel.id)
+        if self._asked:
             return
 
         async def forget(turn: Turn) -> None:
-            ids, self._done = self._done, []
+            ids = list(self._done)
             await outbox.sent(turn.db, ids)
+            turn.committed.append(lambda: self._done.difference_update(ids))
 
-        writer.later(forget)
+        def asked(_: object) -> None:
+            self._asked = False
+
+        self._asked = True
+        writer.later(forget).add_done_callback(asked)
 
 
 _POLLS = PollSession.pattern().removesuffix("*")

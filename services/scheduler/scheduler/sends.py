@@ -7,16 +7,15 @@ from time import monotonic
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.requests import AskDue, AskPermit, Credential, DueAttempts, Permit
-from contracts.tasks import PollSession
 from scheduler.domain import choice
 from scheduler.domain.rows import Attempt, Task
 from scheduler.domain.steps import PermitAsked, Step
-from scheduler.store import attempts, outbox, sessions, tasks
+from scheduler.store import attempts, sessions, tasks
 from scheduler.work import Rules, advance_on
 from scheduler.writer import Turn
 
 IDLE_POLL_SECONDS = 60.0
-SOONER = 0.8  # of an interval: timers are not exact
+SOONER = 0.95  # of an interval: timers are not exact
 
 
 async def permit(turn: Turn, asked: AskPermit, rules: Rules) -> Permit:
@@ -87,8 +86,6 @@ async def due(
 ) -> DueAttempts:
     """Say what is to be looked up on a session now, and when to ask again."""
     session = await sessions.load(turn.db, asked.session)
-    # The poller is at work: a poll command that still waits is not needed.
-    await outbox.unneeded(turn.db, PollSession(session=asked.session).subject)
     if session is None:
         return DueAttempts()
     # A punished account still tells of its jobs; a signed-out one tells nothing.

@@ -15,6 +15,7 @@ from runtime.settings import (
 )
 from scheduler.domain.choice import Policy
 from scheduler.domain.steps import Limits
+from scheduler.sends import SOONER
 from scheduler.work import Rules
 
 SUBMIT_DEADLINE_SECONDS = 90
@@ -64,12 +65,18 @@ class SchedulerSettings(
     )
 
     @property
+    def _settle_rounds(self) -> int:
+        """How many rounds make up SETTLE_SECS; between n of them lie n - 1 pauses."""
+        pauses = ceil(self.settle_secs / (self.poll_min_secs * SOONER))
+        return max(3, pauses + 1)
+
+    @property
     def rules(self) -> Rules:
         """What decisions need of these."""
         return Rules(
             limits=Limits(
                 max_poll=timedelta(seconds=self.max_poll_duration_secs),
-                settle_rounds=max(3, ceil(self.settle_secs / self.poll_min_secs)),
+                settle_rounds=self._settle_rounds,
                 on_unknown=self.unknown_submit,
                 max_sends=self.max_sends,
                 upload=timedelta(seconds=self.upload_deadline_secs),

@@ -160,6 +160,10 @@ async def _adopt(turn: Turn, old: Task, task: Task, rules: Rules) -> None:
     refused = last.state == "ended" and last.charged is False
     if refused or await sessions.load(turn.db, last.session) is None:
         return
+    other = await attempts.follower(turn.db, last.submit_id)
+    if other not in {None, old.id}:
+        text = f"task {other} is a retry of it already, and not ended"
+        raise refusal(409, "retry-running", text)
     if last.state != "ended":  # one of the two follows it
         over = end(last, turn.now, charged=None, reason=f"taken over by {task.id}")
         await attempts.save(turn.db, over)
@@ -194,8 +198,8 @@ async def advance_on(
     await write(turn, task, attempt, step)
     if step.signal:
         await apply_signal(turn, step.signal)
-    known = step.attempt and step.attempt.state == "known"
-    if known and attempt and attempt.state == "permitted":
+    took = step.attempt and (step.attempt.state == "known" or step.attempt.charged)
+    if took and attempt and attempt.state == "permitted":
         await proven(turn, attempt.session)
     return step
 

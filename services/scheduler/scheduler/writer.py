@@ -36,6 +36,8 @@ class Turn:
     db: AsyncConnection
     now: datetime
     parcels: list[Parcel] = field(default_factory=list)
+    committed: list[Callable[[], None]] = field(default_factory=list)
+    """What to call once it is."""
 
     def say(self, message: Command | Event, *, once: bool = False) -> None:
         """Publish after the commit; `once`: not again where it is still there."""
@@ -144,11 +146,13 @@ class Writer:
         self._more.set()
         return await done
 
-    def later(self, work: Work[None]) -> None:
+    def later(self, work: Work[None]) -> asyncio.Future[None]:
         """Run a piece of work with the next transaction that is made anyway."""
         loop = asyncio.get_running_loop()
-        self._waiting.append(_Piece(work, loop.create_future(), later=True))
+        done: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(_Piece(work, done, later=True))
         loop.call_later(LATER_SECONDS, self._more.set)
+        return done
 
     async def _transact(self, pieces: list[_Piece]) -> float | None:
         async with writing(self._engine) as db:
@@ -163,6 +167,8 @@ class Writer:
             await outbox.put(db, turn.parcels)
         # Committed: only now may anybody hear of it.
         self._tell(turn.parcels)
+        for call in turn.committed:
+            call()
         self._settle(pieces, None)
         return wait
 

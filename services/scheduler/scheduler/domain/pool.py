@@ -171,14 +171,16 @@ def _learn(session: Session, limit: int) -> Session:
 
 def _rest(session: Session, signal: Signal, now: datetime, seconds: float) -> Session:
     """Pause, twice as long each time; what a pause still brings is no new setback."""
-    if session.state == "exhausted":
-        return session
-    if session.state == "cooling" and session.until and session.until > now:
+    if session.state in {"exhausted", "cooling"} and _pauses(session, now):
         return session
     pause = min(COOL_LONGEST_SECONDS, seconds * 2.0**session.setbacks)
     until = now + timedelta(seconds=pause)
     cooled = _become(session, "cooling", signal, now, until=until)
     return replace(cooled, setbacks=session.setbacks + 1)
+
+
+def _pauses(session: Session, now: datetime) -> bool:
+    return session.until is not None and session.until > now
 
 
 def _close(session: Session, model: str, why: str, now: datetime) -> Session:

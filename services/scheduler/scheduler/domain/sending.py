@@ -27,6 +27,7 @@ from scheduler.domain.verbs import (
     gave_up,
     not_taken,
     overdue,
+    polling,
     submitting,
 )
 
@@ -45,6 +46,7 @@ def adopted(
 ) -> Step:
     """Look first whether the site has what the retried task once sent."""
     task = replace(_begun(task, event.attempt, now), stage="unknown")
+    task = polling(task) if event.attempt.state == "known" else task
     return Step(task, event.attempt, (PollSession(session=event.attempt.session),))
 
 

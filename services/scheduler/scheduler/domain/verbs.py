@@ -184,7 +184,8 @@ def adopting(task: Task, last: Attempt, now: datetime) -> Attempt:
         session=last.session,
         submit_id=last.submit_id,
         reserved_at=now,
-        state="permitted",
+        # What the site has shown once is never taken for absent.
+        state="known" if last.upstream_id else "permitted",
         sends=last.sends,
         allowed=last.sends,
         adopted=True,

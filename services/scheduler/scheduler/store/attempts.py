@@ -110,6 +110,16 @@ async def save(db: AsyncConnection, attempt: Attempt) -> bool:
     return done.rowcount == 1
 
 
+async def follower(db: AsyncConnection, submit_id: str) -> str | None:
+    """Return the task whose unended attempt follows a submit."""
+    found: str | None = await db.scalar(
+        select(attempts.c.task).where(
+            attempts.c.submit_id == submit_id, attempts.c.state != "ended"
+        )
+    )
+    return found
+
+
 async def has_open(db: AsyncConnection, session: str) -> bool:
     """Whether a session has something to poll."""
     found = await db.scalar(

@@ -73,15 +73,24 @@ def _config(url: URL) -> Config:
 
 
 def _keep_copy(file: Path, version: str) -> None:
-    copies = sorted(file.parent.glob(f"{file.name}.before-*"), key=_age)
-    for old in copies[: max(0, len(copies) - COPIES + 1)]:
-        old.unlink()
     target = file.with_name(f"{file.name}.before-{version}")
-    target.unlink(missing_ok=True)
-    copy_database(file, target)
-    with closing(sqlite3.connect(target)) as copy:
-        copy.execute("PRAGMA integrity_check")
+    if target.exists():  # of an upgrade that was cut off: what it kept is good
+        return
+    draft = file.with_name(f".{target.name}.part")
+    draft.unlink(missing_ok=True)
+    copy_database(file, draft)
+    with closing(sqlite3.connect(draft)) as copy:
+        found = copy.execute("PRAGMA integrity_check").fetchone()[0]
+    if found != "ok":
+        raise SettingsError(
+            f"DATABASE_URL: {file} is damaged, and was not upgraded: {found}"
+        )
+    with boundary("rename", target.name):
+        draft.rename(target)
     sync_folder(target.parent)
+    copies = sorted(file.parent.glob(f"{file.name}.before-*"), key=_age)
+    for old in copies[:-COPIES]:
+        old.unlink()
 
 
 def _age(file: Path) -> float:

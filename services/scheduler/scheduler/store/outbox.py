@@ -3,13 +3,15 @@
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import and_, delete, insert, or_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.message import Command, Event
 from scheduler.store.near import LONG
 from scheduler.store.tables import inbox, outbox
+
+FLEETING = (":poller.absent:", ":poller.progressed:")
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,15 @@ async def first_time(db: AsyncConnection, event_id: str, now: datetime) -> bool:
     return done.rowcount == 1
 
 
-async def forget_old(db: AsyncConnection, before: datetime) -> None:
-    """Forget events that no longer exist anywhere."""
-    await db.execute(delete(inbox).where(inbox.c.seen_at < before).prefix_with(LONG))
+async def forget_old(
+    db: AsyncConnection, before: datetime, fleeting_before: datetime
+) -> None:
+    """Forget events that no longer exist anywhere; those of polls live an hour."""
+    of_polls = or_(*(inbox.c.id.contains(what) for what in FLEETING))
+    gone = or_(
+        inbox.c.seen_at < before, and_(inbox.c.seen_at < fleeting_before, of_polls)
+    )
+    await db.execute(delete(inbox).where(gone).prefix_with(LONG))
 
 
 def parcel_of(message: Command | Event, parcel_id: int, *, once: bool) -> Parcel:
@@ -66,11 +74,6 @@ async def left(db: AsyncConnection) -> list[Parcel]:
     """Return what an earlier run did not get to publish, in order."""
     rows = await db.execute(select(outbox).order_by(outbox.c.id))
     return [Parcel(**row) for row in rows.mappings()]
-
-
-async def unneeded(db: AsyncConnection, subject: str) -> None:
-    """Forget a command whose worker is at work already."""
-    await db.execute(delete(outbox).where(outbox.c.subject == subject))
 
 
 async def sent(db: AsyncConnection, ids: list[int]) -> None:

@@ -157,14 +157,6 @@ async def due(db: AsyncConnection) -> list[tuple[str, datetime]]:
     return [(row.id, row.due_at) for row in rows]
 
 
-async def awaiting(db: AsyncConnection) -> list[str]:
-    """Return the tasks that wait for a worker."""
-    rows = await db.scalars(
-        select(tasks.c.id).where(tasks.c.status.in_(("submitting", "downloading")))
-    )
-    return list(rows)
-
-
 def _waiting_of(row: Any) -> Waiting | None:
     try:
         model = find_model(row.model)
