@@ -64,3 +64,8 @@ def test_a_large_answer_costs_next_to_nothing():
     began = time.perf_counter()
     without(text, [SECRET, PLAIN])
     assert time.perf_counter() - began < 0.5
+
+
+def test_a_short_secret_masks_itself_and_no_text_by_chance():
+    assert without("a text, abcdef", ("k", "")) == "a text, abcdef"
+    assert without("the key is k", ("k",)) == "the ***ey is ***"

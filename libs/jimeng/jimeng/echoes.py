@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 MASK = "***"
+SHORTEST = 6  # shorter parts, of short secrets, stand in any text by chance
 
 
 def without(text: str, secrets: Iterable[str]) -> str:
@@ -55,5 +56,6 @@ def _base64(secret: str) -> Iterable[str]:
     for shift in range(3):
         whole = base64.b64encode(bytes(shift) + secret.encode()).decode()
         part = whole[4 if shift else 0 : len(whole) // 4 * 4 - 4]
-        yield part
-        yield part.replace("+", "-").replace("/", "_")
+        if len(part) >= SHORTEST:
+            yield part
+            yield part.replace("+", "-").replace("/", "_")

@@ -41,6 +41,8 @@ def migrate(url: URL) -> None:
                 _keep_copy(file, now)
             with boundary("commit", "migration"):
                 command.upgrade(config, "head")
+            # The end of its journal counts only once the folder knows of it.
+            sync_folder(file.parent)
         finally:
             engine.dispose()
 
