@@ -117,8 +117,12 @@ async def test_no_permit_on_a_session_that_was_switched_off(stage):
     submit = await stage.next(said.SubmitPlain)
     await stage.hands.ask(asked.EnableSession(id=session, enabled=False))
     assert (await stage.permit(submit)).reason == "session_not_active"
-    task = await stage.read()
-    assert (task.status, task.stage) == ("queued", "no_session")
+
+    async def explained():
+        task = await stage.read()
+        return (task.status, task.stage) == ("queued", "no_session")
+
+    await stage.until(explained)
 
 
 async def test_a_refused_account_hands_the_task_to_another(stage):
