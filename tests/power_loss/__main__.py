@@ -22,13 +22,14 @@ from contracts.tasks import TERMINAL
 from power_loss import missing
 from power_loss.clients import ask_on
 from power_loss.disk import Habits
-from power_loss.machine import CannotStartError, Machine
+from power_loss.machine import CAP, CannotStartError, Machine
 from power_loss.witness import Witness
 
 CUTS_A_LIFE = 17
 # Not "by folder": nats-server syncs no folder, and relies on what file systems do.
 DISKS = (Habits("with file"), Habits("at once"), Habits("at once", early=0.5))
 CONTROL_CUTS = 3
+SHOWN = 40
 READY_SECONDS = 90.0
 QUIET_SECONDS = 150.0
 
@@ -185,8 +186,15 @@ async def finish(machine: Machine, witness: Witness, tally: Tally) -> None:
     say(f"  calm after {time.monotonic() - began:.0f} s")
     world = await evidence.gather(machine, witness.promised.answers)
     tally.charges += sum(invariants.charges(world, task) for task in world.rows)
-    tally.lost += [str(broken) for broken in invariants.judge(world)]
+    world.cap = CAP
+    broken = invariants.judge(world)
+    tally.lost += [str(each) for each in broken if not will_be_swept(each)]
     tally.lost += await witness.compare(all_films=True)
+
+
+def will_be_swept(broken: invariants.Broken) -> bool:
+    """Whether a write left it that nobody was told of; the services remove it later."""
+    return "unfinished file" in broken.text and broken.text.endswith(".part")
 
 
 async def unended(machine: Machine) -> str:
@@ -252,7 +260,7 @@ async def judge(options: argparse.Namespace, folder: Path) -> int:
     control = await run(tamed, folder, "control", weak=True)
     say(f"seed {options.seed}: {real}, seconds {time.monotonic() - began:.0f}")
     say(f"control: {control}")
-    for line in real.lost:
+    for line in real.lost[:SHOWN]:
         say(f"LOST {line}")
     if not control.lost:
         say("the control lost nothing: this run proves nothing")
