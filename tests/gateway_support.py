@@ -12,32 +12,37 @@ import pytest
 
 from contracts.bus import Bus
 from contracts.message import now
-from contracts.pool import DrainSession, ReplaceCredential, SetSession
-from contracts.requests import (
+from contracts.pool import (
     AddSession,
-    Cancelled,
-    CancelTask,
+    DrainSession,
     EnableSession,
     ListSessions,
-    ListTasks,
     ReadSession,
-    ReadStats,
-    ReadTask,
-    Refusal,
     RemoveSession,
-    RequestRefusedError,
-    ResolveTask,
-    RetryTask,
+    ReplaceCredential,
     Session,
     SessionReply,
     Sessions,
+    SetSession,
+    TestSession,
+)
+from contracts.requests import (
+    Cancelled,
+    CancelTask,
+    ListTasks,
+    ReadStats,
+    ReadTask,
+    Refusal,
+    RequestRefusedError,
+    ResolveTask,
+    RetryTask,
     Stats,
     Task,
     TaskPage,
-    TestSession,
 )
 from contracts.sessions import Credits, SessionChanged
-from contracts.tasks import TERMINAL, CreateTask, ResultRef
+from contracts.tasks import CreateTask
+from contracts.values import TERMINAL, ResultRef
 from gateway_http.app import Gateway, create_app
 from gateway_http.parts import Patience
 from gateway_http.settings import GatewaySettings

@@ -3,10 +3,12 @@
 import asyncio
 from datetime import UTC, datetime
 
+from contracts import pool, workers
 from contracts import requests as asked
 from contracts import tasks as said
 from contracts.sessions import CheckSession, Credits, SessionChanged, SessionChecked
-from contracts.tasks import CreateTask, Job, TaskChanged
+from contracts.tasks import CreateTask, TaskChanged
+from contracts.values import Job
 from runtime.settings import load
 from scheduler.app import create_app
 from scheduler.settings import SchedulerSettings
@@ -86,7 +88,7 @@ class Stage:
         return event
 
     async def session(self, secret=SECRET, outcome="active", uid="77"):
-        wish = asked.AddSession(credential=secret, label="mine")
+        wish = pool.AddSession(credential=secret, label="mine")
         session = (await self.hands.ask(wish)).session
         await self.found(outcome, upstream_uid=uid)
         return session.id
@@ -125,7 +127,7 @@ class Stage:
 
     async def look(self, session):
         """Return a session as operators see it."""
-        return (await self.hands.ask(asked.ReadSession(id=session))).session
+        return (await self.hands.ask(pool.ReadSession(id=session))).session
 
     async def runs(self, task="t1"):
         """Create a task and lead it to the site; return its attempt's command."""
@@ -155,7 +157,7 @@ class Stage:
 
     async def permit(self, submit, nonce="one", body_hash="h"):
         return await self.hands.ask(
-            asked.AskPermit(
+            workers.AskPermit(
                 task=submit.task,
                 attempt=submit.attempt,
                 send=submit.send,

@@ -14,14 +14,7 @@ import pytest
 import uvicorn
 
 from contracts.bus import Kept
-from contracts.requests import (
-    AskDue,
-    Credential,
-    DueAttempts,
-    GetCredential,
-    Refusal,
-    RequestRefusedError,
-)
+from contracts.requests import Refusal, RequestRefusedError
 from contracts.sessions import SessionChecked
 from contracts.tasks import (
     Absent,
@@ -34,6 +27,7 @@ from contracts.tasks import (
     Uploaded,
     UploadFailed,
 )
+from contracts.workers import AskDue, Credential, DueAttempts, GetCredential
 from jimeng import Account, Jimeng, Upstream, draft, fit
 from runtime.settings import load
 from simulator import DEMO_SESSIONS, Knobs

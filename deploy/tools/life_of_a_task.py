@@ -14,7 +14,17 @@ from typing import Any, get_args
 from contracts import tasks as said
 from contracts.errors import ErrorCode
 from contracts.message import Event
-from contracts.tasks import Belonging, FileRef, Item, Job, ResultRef, Status, Terms
+from contracts.values import (
+    TERMINAL,
+    Belonging,
+    FileRef,
+    Item,
+    Job,
+    ResultRef,
+    Stage,
+    Status,
+    Terms,
+)
 from scheduler.domain.life import TABLE, advance
 from scheduler.domain.rows import Attempt, AttemptState, Task
 from scheduler.domain.steps import (
@@ -107,7 +117,7 @@ IMAGE = FileRef(
 )
 ITEM = Item(id="i", urls=("http://127.0.0.1/v.mp4",))
 RESULT = ResultRef(index=0, key="t/r", mime="video/mp4", size=1, sha256="0")
-STAGES: dict[Status, said.Stage] = {
+STAGES: dict[Status, Stage] = {
     "queued": "waiting",
     "submitting": "preparing",
     "polling": "generating",
@@ -121,7 +131,7 @@ def rows(status: Status, state: AttemptState | None) -> list[Case]:
     stage = STAGES.get(status)
     if (status, state) == ("submitting", "permitted"):
         stage = "sending"
-    ended = NOW if status in said.TERMINAL else None
+    ended = NOW if status in TERMINAL else None
     task = Task(
         "t",
         Belonging(),

@@ -67,7 +67,7 @@ async def serve(folder: Path) -> None:
 async def store(url: str, folder: Path) -> None:
     """Store what lies there as the downloader does; say how long it took, and peaks."""
     from blobs import open_store
-    from contracts.tasks import Item
+    from contracts.values import Item
     from downloader.domain import Place
     from downloader.fetch import Fetcher
     from downloader.storing import Shelf, Storing

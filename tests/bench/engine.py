@@ -16,8 +16,10 @@ from sqlalchemy import text
 
 from contracts import tasks as said
 from contracts.message import now
-from contracts.requests import AddSession, AskPermit
-from contracts.tasks import CreateTask, Item, Job, ResultRef
+from contracts.pool import AddSession
+from contracts.tasks import CreateTask
+from contracts.values import Item, Job, ResultRef
+from contracts.workers import AskPermit
 from runtime.settings import load
 from scheduler import pool_work, queueing, sends, work
 from scheduler.lease import Lease

@@ -21,7 +21,8 @@ from typing import Any
 import httpx
 import nats
 
-from contracts.tasks import TERMINAL, TaskChanged
+from contracts.tasks import TaskChanged
+from contracts.values import TERMINAL
 
 TASKS = 50
 WARM = 3

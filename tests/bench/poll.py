@@ -20,8 +20,8 @@ from rig import cpu_seconds, heading, memory_mb, percentile, rig, row, service
 from sqlalchemy import text
 
 from contracts.message import now
-from contracts.requests import AddSession
-from contracts.tasks import Belonging, Job
+from contracts.pool import AddSession
+from contracts.values import Belonging, Job
 from poller.domain import Pace, pause
 from runtime.settings import load
 from scheduler import pool_work

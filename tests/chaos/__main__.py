@@ -21,7 +21,7 @@ from chaos import breach, evidence, faults, invariants, load, story
 from chaos.cluster import Cluster, database
 from chaos.invariants import Broken
 from chaos.times import Times
-from contracts.tasks import TERMINAL
+from contracts.values import TERMINAL
 
 SECONDS_A_KILL, SECONDS_A_TASK, SHORTEST = 25.0, 8.0, 20.0
 PROGRESS_SECONDS = 5.0

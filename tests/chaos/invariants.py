@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from chaos.evidence import World
-from contracts.tasks import TERMINAL
+from contracts.values import TERMINAL
 
 UNFINISHED = (".part", ".tag")
 

@@ -12,7 +12,7 @@ from chaos.cluster import Cluster
 from chaos.evidence import World
 from chaos.faults import Storm
 from chaos.invariants import Broken, charges, orphans
-from contracts.tasks import TERMINAL
+from contracts.values import TERMINAL
 
 OTHERS = ("net", "site", "disk", "clock", "full", "again")
 UNKNOWN = re.compile(r"\.signer\.(unknown|died)$")

@@ -14,7 +14,7 @@ import pytest
 from contracts.errors import ErrorCode
 from contracts.message import now
 from contracts.sessions import ClosedModel
-from contracts.tasks import ResultRef
+from contracts.values import ResultRef
 from runtime.data import REAL_SITE, DataFolder
 
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -9,7 +9,7 @@ import pytest
 from contracts.errors import ErrorCode
 from contracts.message import now
 from contracts.requests import RetryTask
-from contracts.tasks import ResultRef
+from contracts.values import ResultRef
 from jimeng_client import Client, GatewayError
 
 FILM = b"a film " * 50_000

@@ -21,7 +21,8 @@ from contracts.requests import (
 )
 from contracts.sessions import CheckSession
 from contracts.streams import consumers, drift, provision, streams
-from contracts.tasks import Absent, CreateTask, Job, PollSession
+from contracts.tasks import Absent, CreateTask, PollSession
+from contracts.values import Job
 
 
 def _create(task, prompt="p"):

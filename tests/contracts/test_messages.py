@@ -12,10 +12,12 @@ from pydantic import SecretStr, ValidationError
 
 from contracts.errors import ErrorCode
 from contracts.message import Command, Event, token
-from contracts.requests import AddSession, Credential, Request
+from contracts.pool import AddSession
+from contracts.requests import Request
 from contracts.schemas import messages, replies, shapes, snapshot
 from contracts.streams import COMMANDS, WORKERS_FACTS, streams
 from contracts.tasks import PollSession
+from contracts.workers import Credential
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

@@ -15,7 +15,8 @@ from nats.js.errors import NoStreamResponseError
 from contracts.bus import NotProvisionedError
 from contracts.connection import Link
 from contracts.message import now
-from contracts.tasks import CreateTask, Job, PollSession, Submitted
+from contracts.tasks import CreateTask, PollSession, Submitted
+from contracts.values import Job
 
 
 def _create(task):

@@ -16,7 +16,7 @@ from chaos import invariants
 from chaos.evidence import World, files_below
 from chaos.invariants import Broken
 from contracts.streams import FACTS_DURABLE
-from contracts.tasks import TERMINAL
+from contracts.values import TERMINAL
 from crash_sweep.lane import CAP, Lane
 
 QUIET_SECONDS = 60.0

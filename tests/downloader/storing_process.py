@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 from blobs import open_store
-from contracts.tasks import Item
+from contracts.values import Item
 from downloader.domain import Place
 from downloader.fetch import Fetcher
 from downloader.storing import Shelf, Storing

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.tasks import Item, StoreResults
+from contracts.tasks import StoreResults
+from contracts.values import Item
 from downloader import domain
 from downloader.domain import Place
 from downloader.settings import RESULT_HOSTS

@@ -16,7 +16,8 @@ from starlette.routing import Route
 
 from blobs import open_store
 from contracts.errors import ErrorCode
-from contracts.tasks import Item, Stored, StoreFailed, StoreResults
+from contracts.tasks import Stored, StoreFailed, StoreResults
+from contracts.values import Item
 from downloader.app import create_app
 from downloader.settings import Settings
 from jimeng import Jimeng, Upstream

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from blobs import open_store
-from contracts.requests import AskOrphans, Orphans
 from contracts.tasks import DeleteFiles
+from contracts.workers import AskOrphans, Orphans
 from downloader.app import create_app
 from downloader.settings import Settings
 from downloader.tidying import tidy

@@ -11,9 +11,11 @@ import scheduler.settings
 import signer.app
 import signer.settings
 from contracts.dead import letters, put_back
-from contracts.requests import AddSession, CancelTask, ReadTask
+from contracts.pool import AddSession
+from contracts.requests import CancelTask, ReadTask
 from contracts.streams import Kept
-from contracts.tasks import CreateTask, Job, SubmitPlain
+from contracts.tasks import CreateTask, SubmitPlain
+from contracts.values import Job
 from simulator import DEMO_SESSIONS
 from workers_support import new, read_settings, running, simulated
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from contracts.tasks import ResultRef
+from contracts.values import ResultRef
 from gateway_http.guard import OwnHosts
 from gateway_http.settings import GatewaySettings
 from runtime.settings import SettingsError, load

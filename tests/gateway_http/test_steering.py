@@ -7,7 +7,7 @@ import pytest
 
 from contracts.message import now
 from contracts.requests import ResolveTask, RetryTask
-from contracts.tasks import Terms
+from contracts.values import Terms
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 PNG = base64.b64decode(

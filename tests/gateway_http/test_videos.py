@@ -4,7 +4,7 @@ import pytest
 
 from contracts.message import now
 from contracts.requests import Task
-from contracts.tasks import Job
+from contracts.values import Job
 from gateway_http.ranges import Slice, UnsatisfiableError, unchanged, wanted
 
 FILM = bytes(range(256)) * 2_000  # more than one chunk of the store

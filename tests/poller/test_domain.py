@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import ErrorCode
-from contracts.requests import Credential, DueAttempt
-from contracts.tasks import Absent, Generated, GenerationFailed, Progress, Progressed
+from contracts.tasks import Absent, Generated, GenerationFailed, Progressed
+from contracts.values import Progress
+from contracts.workers import Credential, DueAttempt
 from jimeng import (
     BadAnswer,
     Credits,

@@ -5,7 +5,6 @@ import logging
 
 import pytest
 
-from contracts.requests import DueAttempt, DueAttempts
 from contracts.sessions import CheckSession, SessionChecked
 from contracts.tasks import (
     Absent,
@@ -14,6 +13,7 @@ from contracts.tasks import (
     PollSession,
     Progressed,
 )
+from contracts.workers import DueAttempt, DueAttempts
 from jimeng import Upstream
 from poller.app import create_app
 from poller.settings import Settings

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chaos import evidence, invariants, processes
-from contracts.tasks import TERMINAL
+from contracts.values import TERMINAL
 from power_loss import missing
 from power_loss.clients import ask_on
 from power_loss.disk import Habits

@@ -17,7 +17,7 @@ from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from chaos.load import Answers
-from contracts.tasks import TERMINAL
+from contracts.values import TERMINAL
 from power_loss.machine import Machine
 
 LOOK_SECONDS = 0.2

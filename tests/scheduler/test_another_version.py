@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts.requests import ReadTask, RequestRefusedError
-from contracts.tasks import CreateTask, Job, SubmitPlain
+from contracts.tasks import CreateTask, SubmitPlain
+from contracts.values import Job
 from scheduler.app import create_app
 from scheduler.settings import SchedulerSettings
 from scheduler_support import Stage

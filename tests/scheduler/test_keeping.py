@@ -7,7 +7,8 @@ import pytest
 
 from contracts import requests as asked
 from contracts import tasks as said
-from contracts.tasks import FileRef, Job
+from contracts import workers
+from contracts.values import FileRef, Job
 
 AT_ONCE = 1e-9  # days
 
@@ -109,7 +110,7 @@ async def pause_creates(stage, seconds):
 async def test_files_of_no_task_are_named_only_when_no_create_waits(stage):
     await cancelled(stage, "t1")
     await cancelled(stage, "t2")
-    question = asked.AskOrphans(tasks=("t1", "t2", "t3", "t4"))
+    question = workers.AskOrphans(tasks=("t1", "t2", "t3", "t4"))
     assert (await stage.hands.ask(question)).tasks == ("t3", "t4")
 
     await pause_creates(stage, 60)
@@ -130,5 +131,5 @@ async def test_files_that_came_back_after_their_deletion_are_of_no_task(stage):
     await cancelled(stage, "t1")
     await keep(stage, retention_days=AT_ONCE)
     await stage.next(said.DeleteFiles)
-    question = asked.AskOrphans(tasks=("t1",))
+    question = workers.AskOrphans(tasks=("t1",))
     assert (await stage.hands.ask(question)).tasks == ("t1",)

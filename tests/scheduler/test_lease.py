@@ -13,7 +13,8 @@ import pytest
 from nats.errors import Error as NatsError
 
 from contracts import requests as asked
-from contracts.tasks import CreateTask, Job
+from contracts.tasks import CreateTask
+from contracts.values import Job
 from scheduler.lease import Lease
 from scheduler.store import engine
 from scheduler.store.migrate import migrate

@@ -7,7 +7,7 @@ import pytest
 
 from contracts import tasks as said
 from contracts.errors import ErrorCode
-from contracts.tasks import Belonging, FileRef, Item, Job, ResultRef, Terms
+from contracts.values import Belonging, FileRef, Item, Job, ResultRef, Terms
 from jimeng.errors import SessionEffect
 from scheduler.domain.life import advance
 from scheduler.domain.rows import Attempt, Task

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from contracts import tasks as said
-from contracts.tasks import Belonging, Item, Job, ResultRef, Terms
+from contracts.values import Belonging, Item, Job, ResultRef, Terms
 from scheduler.domain.life import advance
 from scheduler.domain.rows import Attempt, Task
 from scheduler.domain.steps import (

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contracts.message import now
-from contracts.requests import EnableSession
+from contracts.pool import EnableSession
 from contracts.sessions import CheckSession, ClosedModel, SessionChanged
-from contracts.tasks import Belonging, Job
+from contracts.values import Belonging, Job
 from scheduler import check_work, pool_work
 from scheduler.domain.rows import Attempt, Session, Task
 from scheduler.store import attempts, credentials, sessions, tasks

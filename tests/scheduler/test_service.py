@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from contracts import pool, workers
 from contracts import requests as asked
 from contracts import tasks as said
 from contracts.sessions import CheckSession
-from contracts.tasks import CreateTask, Item, Job, ResultRef, TaskChanged
+from contracts.tasks import CreateTask, TaskChanged
+from contracts.values import Item, Job, ResultRef
 from scheduler_support import SECRET
 
 
@@ -22,7 +24,7 @@ async def test_a_task_is_led_from_create_to_result(stage):
     await stage.next(said.PollSession)
     one = {"task": "t1", "attempt": 1}
     await stage.hands.emit(said.Submitted(**one, n=1, upstream_id="7897"))
-    due = await stage.hands.ask(asked.AskDue(session=submit.session))
+    due = await stage.hands.ask(workers.AskDue(session=submit.session))
     assert [a.submit_id for a in due.attempts] == [submit.submit_id]
     assert due.credential.sessionid.get_secret_value() == SECRET
     await stage.hands.emit(said.Progressed(**one, n=1, queue_position=7, queue_total=9))
@@ -50,7 +52,7 @@ async def test_a_task_is_led_from_create_to_result(stage):
     assert (last.owner, last.metadata, last.kind) == ("key:1", {"scene": "4"}, "video")
     assert [(a.n, a.state, a.charged) for a in task.attempts] == [(1, "ended", True)]
     assert (
-        await stage.hands.ask(asked.AskDue(session=submit.session))
+        await stage.hands.ask(workers.AskDue(session=submit.session))
     ).next_seconds is None
 
 
@@ -115,7 +117,7 @@ async def test_no_permit_on_a_session_that_was_switched_off(stage):
     session = await stage.session()
     await stage.create()
     submit = await stage.next(said.SubmitPlain)
-    await stage.hands.ask(asked.EnableSession(id=session, enabled=False))
+    await stage.hands.ask(pool.EnableSession(id=session, enabled=False))
     assert (await stage.permit(submit)).reason == "session_not_active"
 
     async def explained():
@@ -140,7 +142,7 @@ async def test_a_refused_account_hands_the_task_to_another(stage):
     assert again.attempt == 2
     assert {submit.session, again.session} == {first, second}
     states = {
-        s.id: s.state for s in (await stage.hands.ask(asked.ListSessions())).sessions
+        s.id: s.state for s in (await stage.hands.ask(pool.ListSessions())).sessions
     }
     assert states[submit.session] == "expired"
 
@@ -177,31 +179,31 @@ async def test_a_session_is_atomically_reserved_up_to_its_limit(stage):
 async def test_the_same_account_twice_is_refused(stage):
     await stage.session()
     with pytest.raises(asked.RequestRefusedError) as no:
-        await stage.hands.ask(asked.AddSession(credential=SECRET))
+        await stage.hands.ask(pool.AddSession(credential=SECRET))
     assert (no.value.refusal.status, no.value.refusal.type) == (409, "session-exists")
     await stage.session("e" * 32, uid="77")
 
     async def gone():
-        return len((await stage.hands.ask(asked.ListSessions())).sessions) == 1
+        return len((await stage.hands.ask(pool.ListSessions())).sessions) == 1
 
     await stage.until(gone)
 
 
 async def test_a_credential_that_cannot_be_read_is_refused_without_repeating_it(stage):
     with pytest.raises(asked.RequestRefusedError) as no:
-        await stage.hands.ask(asked.AddSession(credential="ftp://user:pw@" + SECRET))
+        await stage.hands.ask(pool.AddSession(credential="ftp://user:pw@" + SECRET))
     assert no.value.refusal.status == 422
     assert SECRET not in no.value.refusal.detail
     assert "pw" not in no.value.refusal.detail
 
 
 async def test_only_who_asks_for_a_check_has_other_regions_asked(stage):
-    wish = asked.AddSession(credential=SECRET)
+    wish = pool.AddSession(credential=SECRET)
     session = (await stage.hands.ask(wish)).session.id
     assert (await stage.next(CheckSession)).elsewhere
-    await stage.hands.ask(asked.EnableSession(id=session, enabled=True))
+    await stage.hands.ask(pool.EnableSession(id=session, enabled=True))
     assert not (await stage.next(CheckSession)).elsewhere
-    await stage.hands.ask(asked.TestSession(id=session))
+    await stage.hands.ask(pool.TestSession(id=session))
     assert (await stage.next(CheckSession)).elsewhere
 
 
@@ -210,12 +212,12 @@ async def test_a_busy_session_is_not_removed_and_a_free_one_loses_its_secret(sta
     await stage.create()
     await stage.next(said.SubmitPlain)
     with pytest.raises(asked.RequestRefusedError) as no:
-        await stage.hands.ask(asked.RemoveSession(id=session))
+        await stage.hands.ask(pool.RemoveSession(id=session))
     assert no.value.refusal.status == 409
     await stage.hands.ask(asked.CancelTask(task="t1"))
-    await stage.hands.ask(asked.RemoveSession(id=session))
+    await stage.hands.ask(pool.RemoveSession(id=session))
     with pytest.raises(asked.RequestRefusedError):
-        await stage.hands.ask(asked.GetCredential(session=session))
+        await stage.hands.ask(workers.GetCredential(session=session))
     assert (await stage.read()).attempts[0].session == session
 
 
@@ -249,7 +251,7 @@ async def test_a_session_whose_result_is_being_stored_is_not_removed(stage):
     await stage.hands.emit(said.Generated(task="t1", attempt=1, items=items))
     await stage.next(said.StoreResults)
     with pytest.raises(asked.RequestRefusedError) as no:
-        await stage.hands.ask(asked.RemoveSession(id=session))
+        await stage.hands.ask(pool.RemoveSession(id=session))
     assert no.value.refusal.type == "session-busy"
 
 

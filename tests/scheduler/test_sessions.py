@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from contracts import pool, workers
 from contracts import requests as asked
 from contracts import tasks as said
 from contracts.pool import DrainSession, ReplaceCredential, SetSession
@@ -15,7 +16,7 @@ OTHER = "fedcba9876543210fedcba9876543210"
 
 
 async def secret_of(stage, session):
-    found = await stage.hands.ask(asked.GetCredential(session=session))
+    found = await stage.hands.ask(workers.GetCredential(session=session))
     return found.sessionid.get_secret_value()
 
 
@@ -38,7 +39,7 @@ async def test_tasks_go_on_with_a_replaced_credential(stage):
     assert (told.rejected, told.why) == (None, "its credential was replaced")
     assert await secret_of(stage, session) == OTHER
     assert (await stage.look(session)).masked == "fedc…3210"
-    due = await stage.hands.ask(asked.AskDue(session=session))
+    due = await stage.hands.ask(workers.AskDue(session=session))
     assert [a.submit_id for a in due.attempts] == [submit.submit_id]
     assert due.credential.sessionid.get_secret_value() == OTHER
 
@@ -61,7 +62,7 @@ async def test_a_credential_of_no_use_leaves_the_present_one(stage, found, why):
     assert told.state == "active"
     assert await secret_of(stage, session) == SECRET
     with pytest.raises(asked.RequestRefusedError):
-        await stage.hands.ask(asked.GetCredential(session=session, credential=row))
+        await stage.hands.ask(workers.GetCredential(session=session, credential=row))
 
 
 async def test_another_account_is_taken_only_by_force(stage):
@@ -86,20 +87,20 @@ async def test_no_force_takes_what_is_another_sessions(stage):
 
 async def test_late_news_of_a_replaced_credential_changes_nothing(stage):
     session = await stage.session()
-    old = (await stage.hands.ask(asked.GetCredential(session=session))).credential
+    old = (await stage.hands.ask(workers.GetCredential(session=session))).credential
     await replace(stage, session)
     await stage.found(upstream_uid="77")
     await stage.tells("checked", why="its credential was replaced")
     late = SessionChecked(session=session, credential=old, outcome="expired", n=99)
     await stage.hands.emit(late)
-    await stage.hands.ask(asked.TestSession(id=session))
+    await stage.hands.ask(pool.TestSession(id=session))
     await stage.found(upstream_uid="77")
     await stage.tells("checked", why="checked: active")
     assert (await stage.look(session)).state == "active"
 
 
 async def test_asking_again_after_no_answer_is_the_same_wish(stage):
-    wish = asked.AddSession(credential=SECRET, request="one")
+    wish = pool.AddSession(credential=SECRET, request="one")
     first, again = [await stage.hands.ask(wish) for _ in range(2)]
     assert (first.session.id, first.credential) == (again.session.id, again.credential)
     with pytest.raises(asked.RequestRefusedError) as no:
@@ -123,7 +124,7 @@ async def test_tasks_wait_for_an_expired_session_and_say_so(stage):
         assert (await stage.read(task)).waiting_for == why
     listed = await stage.hands.ask(asked.ListTasks())
     assert {task.waiting_for for task in listed.tasks} == {why}
-    due = await stage.hands.ask(asked.AskDue(session=session))
+    due = await stage.hands.ask(workers.AskDue(session=session))
     assert (due.attempts, due.next_seconds is not None) == ((), True)
     await replace(stage, session)
     await stage.found(upstream_uid="77")
@@ -147,7 +148,7 @@ async def test_a_drained_session_ends_its_tasks_and_is_gone(stage):
     told = await stage.tells("removed")
     assert told.why == "removed: its tasks have ended"
     with pytest.raises(asked.RequestRefusedError):
-        await stage.hands.ask(asked.GetCredential(session=session))
+        await stage.hands.ask(workers.GetCredential(session=session))
     assert (await stage.read("t1")).attempts[0].session_label == "mine"
     assert (await stage.read("t2")).waiting_for == "there is no account in the pool"
 
@@ -245,7 +246,7 @@ async def test_a_model_that_must_be_confirmed_is_closed_there_only(stage):
     assert shown.state == "active"
     assert [c.reason for c in shown.closed_models] == ["words (4010)"]
     assert (await stage.read()).waiting_for == "mine: words (4010)"
-    await stage.hands.ask(asked.EnableSession(id=session, enabled=True))
+    await stage.hands.ask(pool.EnableSession(id=session, enabled=True))
     await stage.found(upstream_uid="77")
     assert (await stage.next(said.SubmitPlain)).attempt == 2
 
@@ -266,10 +267,10 @@ async def test_an_unreachable_site_leaves_a_candidate_to_be_tested_again(stage):
 async def test_every_change_of_a_session_says_why(stage):
     session = await stage.session()
     await stage.hands.ask(SetSession(id=session, weight=3))
-    await stage.hands.ask(asked.EnableSession(id=session, enabled=False))
-    await stage.hands.ask(asked.EnableSession(id=session, enabled=True))
+    await stage.hands.ask(pool.EnableSession(id=session, enabled=False))
+    await stage.hands.ask(pool.EnableSession(id=session, enabled=True))
     await stage.next(CheckSession)
-    await stage.hands.ask(asked.RemoveSession(id=session))
+    await stage.hands.ask(pool.RemoveSession(id=session))
     await stage.tells("removed")
     assert [(e.state, e.why) for e in stage.told] == [
         ("active", "checked: active"),

@@ -7,8 +7,10 @@ import pytest
 
 from contracts import requests as asked
 from contracts import tasks as said
+from contracts import workers
 from contracts.errors import ErrorCode
-from contracts.tasks import CreateTask, FileRef, Item, Job, Terms
+from contracts.tasks import CreateTask
+from contracts.values import FileRef, Item, Job, Terms
 from scheduler_support import Stage
 
 IMAGE = FileRef(
@@ -111,7 +113,7 @@ async def test_a_retry_takes_over_a_job_that_still_runs(stage):
         ("ended", "taken over by t2")
     ]
     assert (new.status, new.session) == ("polling", session)
-    due = await stage.hands.ask(asked.AskDue(session=session))
+    due = await stage.hands.ask(workers.AskDue(session=session))
     assert [(a.task, a.submit_id) for a in due.attempts] == [("t2", submit.submit_id)]
     assert (await stage.look(session)).active == 1
     await stage.hands.emit(said.Generated(task="t2", attempt=1, items=ITEMS))

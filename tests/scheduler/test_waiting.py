@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contracts.sessions import ClosedModel
-from contracts.tasks import Belonging, Job
+from contracts.values import Belonging, Job
 from jimeng import find_model
 from scheduler.domain.rows import Session, Task
 from scheduler.domain.waiting import waiting_for

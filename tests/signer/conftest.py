@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import pytest
 import uvicorn
 
-from contracts.requests import AskPermit, Credential, GetCredential, Permit
-from contracts.tasks import Job, Refused, SubmitInPage, SubmitPlain, Submitted, Unknown
+from contracts.tasks import Refused, SubmitInPage, SubmitPlain, Submitted, Unknown
+from contracts.values import Job
+from contracts.workers import AskPermit, Credential, GetCredential, Permit
 from jimeng import Account, Upstream
 from runtime.settings import load
 from signer import chromium

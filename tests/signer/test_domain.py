@@ -7,7 +7,8 @@ import pytest
 
 import jimeng
 from contracts.errors import ErrorCode
-from contracts.tasks import FileRef, Job, Refused, SubmitInPage, Submitted, Unknown
+from contracts.tasks import Refused, SubmitInPage, Submitted, Unknown
+from contracts.values import FileRef, Job
 from signer import domain
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from contracts.errors import ErrorCode
-from contracts.requests import Permit
 from contracts.tasks import Refused, Submitted, Unknown
+from contracts.workers import Permit
 from runtime.heartbeat import living
 from runtime.settings import SettingsError
 from signer.app import create_app

@@ -6,7 +6,8 @@ import pytest
 
 import fetch
 from contracts.errors import ErrorCode
-from contracts.tasks import FileRef, Job, UploadReferences
+from contracts.tasks import UploadReferences
+from contracts.values import FileRef, Job
 from jimeng import BadAnswer, NoAnswer, Refused, Unreachable, UploadFailed, effect_of
 from jimeng.answers import UNKNOWN_EFFECT
 from media import Probed

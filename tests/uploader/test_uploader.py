@@ -9,7 +9,8 @@ from PIL import Image
 
 from blobs import open_store
 from contracts.errors import ErrorCode
-from contracts.tasks import FileRef, Job, Uploaded, UploadFailed, UploadReferences
+from contracts.tasks import Uploaded, UploadFailed, UploadReferences
+from contracts.values import FileRef, Job
 from fetch_support import PUBLIC, FakeNetwork, answering
 from runtime.settings import SettingsError
 from uploader.app import create_app

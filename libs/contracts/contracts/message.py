@@ -4,10 +4,10 @@ import re
 from datetime import UTC, datetime
 from functools import cache
 from string import Formatter
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, SecretStr
 
 
 def now() -> datetime:
@@ -23,6 +23,13 @@ class Value(BaseModel):
         extra="ignore",
         hide_input_in_errors=True,  # it may be a secret
     )
+
+
+Secret = Annotated[
+    SecretStr,
+    PlainSerializer(SecretStr.get_secret_value, return_type=str, when_used="json"),
+]
+"""A text that is hidden wherever a message is shown, and open where it travels."""
 
 
 class Message(Value):

@@ -1,10 +1,98 @@
-"""What operators ask of the pool beside add, test, enable and remove."""
+"""What operators ask of the pool of sessions, and what they are answered."""
 
+from datetime import datetime
 from typing import ClassVar
 
-from pydantic import BaseModel, Field, SecretStr, field_serializer
+from pydantic import BaseModel, Field
 
-from contracts.requests import Request, SessionReply
+from contracts.message import Secret, Value
+from contracts.requests import Request
+from contracts.sessions import ClosedModel, Credits, SessionState
+
+
+class Session(Value):
+    """One upstream account as operators see it; never its secret."""
+
+    id: str
+    label: str
+    masked: str
+    """The first and last four characters of the credential."""
+    region: str
+    state: SessionState
+    reason: str | None = None
+    code: str | None = None
+    """The site's own code that led to this state."""
+    since: datetime | None = None
+    until: datetime | None = None
+    has_proxy: bool = False
+    max_active: int = 2
+    learnt: int | None = None
+    """How many tasks at a time the site was seen to take, where that is fewer."""
+    daily_cap: int | None = None
+    weight: int = 1
+    models: tuple[str, ...] = ()
+    """The only models it is used for; empty: every one."""
+    closed_models: tuple[ClosedModel, ...] = ()
+    active: int = 0
+    today: int = 0
+    """Jobs the site took today, in its own zone."""
+    total: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    credits: Credits | None = None
+    last_used_at: datetime | None = None
+    last_error: str | None = None
+    checked_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Sessions(Value):
+    """All sessions, the oldest first."""
+
+    sessions: tuple[Session, ...]
+
+
+class ListSessions(Request[Sessions]):
+    """Every session of the pool."""
+
+    SUBJECT: ClassVar[str] = "req.scheduler.list_sessions"
+    REPLY: ClassVar[type[BaseModel]] = Sessions
+
+
+class SessionReply(Value):
+    """One session."""
+
+    session: Session
+    credential: int | None = None
+    """Which credential is being checked, where a check was asked for."""
+
+
+class ReadSession(Request[SessionReply]):
+    """One session of the pool."""
+
+    SUBJECT: ClassVar[str] = "req.scheduler.read_session"
+    REPLY: ClassVar[type[BaseModel]] = SessionReply
+
+    id: str
+
+
+class AddSession(Request[SessionReply]):
+    """Put an account into the pool; it is checked at once.
+
+    `credential` is `[proxy@][us-|hk-|jp-|sg-]<sessionid>`. Refused with 409 when the
+    same credential is there already.
+    """
+
+    SUBJECT: ClassVar[str] = "req.scheduler.add_session"
+    REPLY: ClassVar[type[BaseModel]] = SessionReply
+    WRITES: ClassVar[bool] = True
+
+    credential: Secret
+    label: str = ""
+    max_active: int = Field(default=2, ge=1, le=100)
+    request: str = ""
+    """What makes asking again, after no answer, the same wish and no second one."""
 
 
 class ReplaceCredential(Request[SessionReply]):
@@ -20,13 +108,31 @@ class ReplaceCredential(Request[SessionReply]):
     WRITES: ClassVar[bool] = True
 
     id: str
-    credential: SecretStr
+    credential: Secret
     force: bool = False
     request: str = ""
 
-    @field_serializer("credential", when_used="json")
-    def _open(self, secret: SecretStr) -> str:
-        return secret.get_secret_value()
+
+class EnableSession(Request[SessionReply]):
+    """Let a session take tasks, or no longer."""
+
+    SUBJECT: ClassVar[str] = "req.scheduler.enable_session"
+    REPLY: ClassVar[type[BaseModel]] = SessionReply
+    WRITES: ClassVar[bool] = True
+
+    id: str
+    enabled: bool
+
+
+class TestSession(Request[SessionReply]):
+    """Check a session now; `evt.session.<id>.scheduler.checked` tells the outcome."""
+
+    SUBJECT: ClassVar[str] = "req.scheduler.test_session"
+    REPLY: ClassVar[type[BaseModel]] = SessionReply
+    WRITES: ClassVar[bool] = True
+    __test__: ClassVar[bool] = False  # pytest: a message, not a test
+
+    id: str
 
 
 class SetSession(Request[SessionReply]):
@@ -50,6 +156,16 @@ class DrainSession(Request[SessionReply]):
     """Give it no more tasks, and take it out once those on it have ended."""
 
     SUBJECT: ClassVar[str] = "req.scheduler.drain_session"
+    REPLY: ClassVar[type[BaseModel]] = SessionReply
+    WRITES: ClassVar[bool] = True
+
+    id: str
+
+
+class RemoveSession(Request[SessionReply]):
+    """Take an account out of the pool. Refused while tasks are unsettled on it."""
+
+    SUBJECT: ClassVar[str] = "req.scheduler.remove_session"
     REPLY: ClassVar[type[BaseModel]] = SessionReply
     WRITES: ClassVar[bool] = True
 

@@ -1,17 +1,17 @@
 """What is asked of the scheduler, and what it answers. Core NATS: nothing is kept.
 
-Credentials travel here and nowhere else.
+Here is how asking goes, and what is asked of tasks; `pool.py` has what is asked of
+sessions, `workers.py` what workers ask.
 """
 
 from datetime import datetime
 from typing import ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field, SecretStr, field_serializer
+from pydantic import BaseModel, Field
 
 from contracts.errors import ErrorCode, ErrorKind
 from contracts.message import Message, Value
-from contracts.sessions import ClosedModel, Credits, SessionState
-from contracts.tasks import (
+from contracts.values import (
     Belonging,
     Job,
     Progress,
@@ -181,24 +181,6 @@ class RetryTask(Request[Task]):
     """Left out, these are the old one's, without its deadline."""
 
 
-class Orphans(Value):
-    """Which of the tasks that were asked about need no files."""
-
-    tasks: tuple[str, ...] = ()
-
-
-class AskOrphans(Request[Orphans]):
-    """Files lie in the store for these tasks; some may not exist, or need none.
-
-    The answer is none of them while creates wait: their files lie there already.
-    """
-
-    SUBJECT: ClassVar[str] = "req.scheduler.orphans"
-    REPLY: ClassVar[type[BaseModel]] = Orphans
-
-    tasks: tuple[str, ...] = Field(max_length=1000)
-
-
 class Stats(Value):
     """How many tasks there are; `running` is between queued and ended."""
 
@@ -215,209 +197,3 @@ class ReadStats(Request[Stats]):
 
     SUBJECT: ClassVar[str] = "req.scheduler.stats"
     REPLY: ClassVar[type[BaseModel]] = Stats
-
-
-class Credential(Value):
-    """How to be one account. Lives in memory and in replies, nowhere else."""
-
-    session: str
-    credential: int
-    sessionid: SecretStr
-    region: str
-    web_id: str
-    user_id: str
-    proxy: SecretStr | None = None
-
-    @field_serializer("sessionid", "proxy", when_used="json")
-    def _open(self, secret: SecretStr | None) -> str | None:
-        return secret.get_secret_value() if secret else None
-
-
-class GetCredential(Request[Credential]):
-    """The credential of a session, or a named one of its credentials."""
-
-    SUBJECT: ClassVar[str] = "req.scheduler.credential"
-    REPLY: ClassVar[type[BaseModel]] = Credential
-
-    session: str
-    credential: int | None = None
-
-
-class Permit(Value):
-    """The scheduler's durable answer to one wish to send."""
-
-    granted: bool
-    reason: Literal[
-        "", "already_granted", "cancelled", "superseded", "session_not_active"
-    ] = ""
-    valid_seconds: float = 0
-
-
-class AskPermit(Request[Permit]):
-    """May this attempt's n-th send leave? Asking again with one nonce is one question.
-
-    A granted permit is stored before the answer goes out.
-    """
-
-    SUBJECT: ClassVar[str] = "req.scheduler.permit"
-    REPLY: ClassVar[type[BaseModel]] = Permit
-    WRITES: ClassVar[bool] = True
-
-    task: str
-    attempt: int
-    send: int
-    nonce: str
-    submit_id: str
-    body_hash: str
-
-
-class DueAttempt(Value):
-    """An attempt to look up now, and what was last said of it."""
-
-    task: str
-    attempt: int
-    submit_id: str
-    round: int
-    last: Progress | None = None
-    last_said_at: datetime | None = None
-
-
-class DueAttempts(Value):
-    """What to ask the site now; nothing and no `next_seconds`: this session is done."""
-
-    attempts: tuple[DueAttempt, ...] = ()
-    credential: Credential | None = None
-    next_seconds: float | None = None
-
-
-class AskDue(Request[DueAttempts]):
-    """What is due on a session? Each asking starts a new round for what it gets."""
-
-    SUBJECT: ClassVar[str] = "req.scheduler.due"
-    REPLY: ClassVar[type[BaseModel]] = DueAttempts
-    WRITES: ClassVar[bool] = True
-
-    session: str
-    advice_seconds: float | None = None
-    """The interval the site advised in its last answer."""
-
-
-class Session(Value):
-    """One upstream account as operators see it; never its secret."""
-
-    id: str
-    label: str
-    masked: str
-    """The first and last four characters of the credential."""
-    region: str
-    state: SessionState
-    reason: str | None = None
-    code: str | None = None
-    """The site's own code that led to this state."""
-    since: datetime | None = None
-    until: datetime | None = None
-    has_proxy: bool = False
-    max_active: int = 2
-    learnt: int | None = None
-    """How many tasks at a time the site was seen to take, where that is fewer."""
-    daily_cap: int | None = None
-    weight: int = 1
-    models: tuple[str, ...] = ()
-    """The only models it is used for; empty: every one."""
-    closed_models: tuple[ClosedModel, ...] = ()
-    active: int = 0
-    today: int = 0
-    """Jobs the site took today, in its own zone."""
-    total: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    credits: Credits | None = None
-    last_used_at: datetime | None = None
-    last_error: str | None = None
-    checked_at: datetime | None = None
-    created_at: datetime
-    updated_at: datetime
-
-
-class Sessions(Value):
-    """All sessions, the oldest first."""
-
-    sessions: tuple[Session, ...]
-
-
-class ListSessions(Request[Sessions]):
-    """Every session of the pool."""
-
-    SUBJECT: ClassVar[str] = "req.scheduler.list_sessions"
-    REPLY: ClassVar[type[BaseModel]] = Sessions
-
-
-class SessionReply(Value):
-    """One session."""
-
-    session: Session
-    credential: int | None = None
-    """Which credential is being checked, where a check was asked for."""
-
-
-class ReadSession(Request[SessionReply]):
-    """One session of the pool."""
-
-    SUBJECT: ClassVar[str] = "req.scheduler.read_session"
-    REPLY: ClassVar[type[BaseModel]] = SessionReply
-
-    id: str
-
-
-class AddSession(Request[SessionReply]):
-    """Put an account into the pool; it is checked at once.
-
-    `credential` is `[proxy@][us-|hk-|jp-|sg-]<sessionid>`. Refused with 409 when the
-    same credential is there already.
-    """
-
-    SUBJECT: ClassVar[str] = "req.scheduler.add_session"
-    REPLY: ClassVar[type[BaseModel]] = SessionReply
-    WRITES: ClassVar[bool] = True
-
-    credential: SecretStr
-    label: str = ""
-    max_active: int = Field(default=2, ge=1, le=100)
-    request: str = ""
-    """What makes asking again, after no answer, the same wish and no second one."""
-
-    @field_serializer("credential", when_used="json")
-    def _open(self, secret: SecretStr) -> str:
-        return secret.get_secret_value()
-
-
-class RemoveSession(Request[SessionReply]):
-    """Take an account out of the pool. Refused while tasks are unsettled on it."""
-
-    SUBJECT: ClassVar[str] = "req.scheduler.remove_session"
-    REPLY: ClassVar[type[BaseModel]] = SessionReply
-    WRITES: ClassVar[bool] = True
-
-    id: str
-
-
-class EnableSession(Request[SessionReply]):
-    """Let a session take tasks, or no longer."""
-
-    SUBJECT: ClassVar[str] = "req.scheduler.enable_session"
-    REPLY: ClassVar[type[BaseModel]] = SessionReply
-    WRITES: ClassVar[bool] = True
-
-    id: str
-    enabled: bool
-
-
-class TestSession(Request[SessionReply]):
-    """Check a session now; `evt.session.<id>.scheduler.checked` tells the outcome."""
-
-    SUBJECT: ClassVar[str] = "req.scheduler.test_session"
-    REPLY: ClassVar[type[BaseModel]] = SessionReply
-    WRITES: ClassVar[bool] = True
-    __test__: ClassVar[bool] = False  # pytest: a message, not a test
-
-    id: str

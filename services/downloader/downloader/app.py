@@ -3,7 +3,7 @@
 import blobs
 import jimeng
 from contracts.bus import Bus
-from contracts.requests import Credential
+from contracts.workers import Credential
 from downloader import handlers, tidying
 from downloader.domain import account_of
 from downloader.settings import Settings

@@ -9,8 +9,9 @@ import blobs
 import jimeng
 import media
 from contracts.errors import ErrorCode
-from contracts.requests import Credential
-from contracts.tasks import Item, ResultRef, Stored, StoreFailed, StoreResults
+from contracts.tasks import Stored, StoreFailed, StoreResults
+from contracts.values import Item, ResultRef
+from contracts.workers import Credential
 
 OK, PARTIAL, NOT_FOUND, TOO_FAR = 200, 206, 404, 416
 _EXPIRED = {401, 403, 410}

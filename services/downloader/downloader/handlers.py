@@ -10,8 +10,9 @@ import jimeng
 from blobs import StorageFullError
 from contracts.bus import Bus
 from contracts.delivery import Again
-from contracts.requests import Credential, GetCredential
-from contracts.tasks import Item, ResultRef, StoreResults
+from contracts.tasks import StoreResults
+from contracts.values import Item, ResultRef
+from contracts.workers import Credential, GetCredential
 from downloader import domain
 from downloader.domain import Place
 from downloader.fetch import Fetcher, TroubleError

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import media
 from blobs import BlobError, Draft, MissingError, Store, Written
-from contracts.tasks import Item, Kind, ResultRef
+from contracts.values import Item, Kind, ResultRef
 from downloader.domain import Place
 from downloader.fetch import ExpiredError, Fetcher, TroubleError, UselessError
 

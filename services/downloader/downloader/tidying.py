@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 from blobs import Store
 from contracts.bus import Bus
-from contracts.requests import AskOrphans
 from contracts.tasks import DeleteFiles
+from contracts.workers import AskOrphans
 from runtime.background import running
 
 EVERY_SECONDS = 3600.0

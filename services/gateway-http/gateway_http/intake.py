@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 import blobs
 from contracts.requests import Task
-from contracts.tasks import FileRef
+from contracts.values import FileRef
 from gateway_http import multipart, wish
 from gateway_http.inline import EncodingError, decoded, lift
 from gateway_http.problems import (

@@ -4,7 +4,7 @@ from urllib.parse import unquote, urlsplit
 
 import blobs
 import media
-from contracts.tasks import FileRef, Job
+from contracts.values import FileRef, Job
 from gateway_http.problems import invalid_field
 from gateway_http.wish import Wish
 from jimeng import DEFAULT_MODEL, InvalidJob, check_lengths, fit

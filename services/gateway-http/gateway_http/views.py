@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PlainSerializer
 
-from contracts import requests
+from contracts import pool, requests
 from contracts.errors import ErrorCode, ErrorKind
 from contracts.requests import AttemptView
 from contracts.sessions import CheckOutcome, SessionChanged, SessionState
-from contracts.tasks import FileRef, Kind, Stage, Status
+from contracts.values import FileRef, Kind, Stage, Status
 from fetch import masked
 from jimeng import InvalidJob, find_model
 
@@ -262,7 +262,7 @@ class SessionView(BaseModel):
     checked_at: Moment | None
 
 
-def session_view(session: requests.Session) -> SessionView:
+def session_view(session: pool.Session) -> SessionView:
     """Show a session."""
     return SessionView(
         session_id=session.masked,
@@ -281,7 +281,7 @@ def session_view(session: requests.Session) -> SessionView:
         **{
             name: getattr(session, name)
             for name in SessionView.model_fields
-            if name in requests.Session.model_fields and name not in _SHOWN_APART
+            if name in pool.Session.model_fields and name not in _SHOWN_APART
         },
     )
 
@@ -297,7 +297,7 @@ def _name(model: str) -> str:
         return model
 
 
-def credits_view(session: requests.Session) -> CreditsView | None:
+def credits_view(session: pool.Session) -> CreditsView | None:
     """Show what is left, all kinds added up."""
     left = session.credits
     return CreditsView(**left.model_dump(), total=left.total) if left else None

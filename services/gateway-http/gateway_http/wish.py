@@ -22,7 +22,7 @@ from pydantic import (
 import fetch
 from contracts.message import now
 from contracts.requests import Task
-from contracts.tasks import Terms
+from contracts.values import Terms
 
 MAX_PROMPT = 15_000
 MAX_METADATA = 16

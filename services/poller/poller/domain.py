@@ -8,16 +8,10 @@ from typing import Literal, get_args
 
 import jimeng
 from contracts.errors import ErrorCode
-from contracts.requests import Credential, DueAttempt
 from contracts.sessions import CheckOutcome, Credits, SessionChecked
-from contracts.tasks import (
-    Absent,
-    Generated,
-    GenerationFailed,
-    Item,
-    Progress,
-    Progressed,
-)
+from contracts.tasks import Absent, Generated, GenerationFailed, Progressed
+from contracts.values import Item, Progress
+from contracts.workers import Credential, DueAttempt
 
 Fact = Absent | Progressed | Generated | GenerationFailed
 

@@ -15,15 +15,10 @@ import jimeng
 from contracts.bus import Bus
 from contracts.delivery import Again
 from contracts.message import now, words
-from contracts.requests import (
-    AskDue,
-    Credential,
-    DueAttempts,
-    GetCredential,
-    RequestRefusedError,
-)
+from contracts.requests import RequestRefusedError
 from contracts.sessions import CheckSession, SessionChecked
 from contracts.tasks import Generated, PollSession
+from contracts.workers import AskDue, Credential, DueAttempts, GetCredential
 from poller import domain
 from poller.domain import Fact, Pace
 from poller.sites import Sites

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 import jimeng
-from contracts.requests import Credential
+from contracts.workers import Credential
 
 MOST_OPEN = 1024  # a client holds a connection or two; the oldest are closed beyond
 IDLE_SECONDS = 300.0  # ten polls at the site's usual advice

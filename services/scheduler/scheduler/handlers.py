@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from contracts import pool
+from contracts import pool, workers
 from contracts import requests as asked
 from contracts import tasks as said
 from contracts.bus import Bus
@@ -67,13 +67,13 @@ def register(
             else:
                 await writer.do(lambda turn: work.fact(turn, event, rules))
 
-    @bus.answer(asked.AskPermit)
-    async def permit(request: asked.AskPermit) -> asked.Permit:
+    @bus.answer(workers.AskPermit)
+    async def permit(request: workers.AskPermit) -> workers.Permit:
         return await writer.do(lambda turn: sends.permit(turn, request, rules))
 
-    @bus.answer(asked.AskDue)
-    async def due(request: asked.AskDue) -> asked.DueAttempts:
-        async def answer(turn: Turn) -> asked.DueAttempts:
+    @bus.answer(workers.AskDue)
+    async def due(request: workers.AskDue) -> workers.DueAttempts:
+        async def answer(turn: Turn) -> workers.DueAttempts:
             # It is at work: a poll command that still waits is not needed.
             relay.unneeded(said.PollSession(session=request.session))
             return await sends.due(turn, request, rules, rounds, vault.open)
@@ -96,32 +96,32 @@ def register(
 def register_pool(bus: Bus, writer: Writer, vault: Vault) -> None:
     """Register what changes the pool of sessions."""
 
-    @bus.answer(asked.AddSession)
-    async def add(request: asked.AddSession) -> asked.SessionReply:
+    @bus.answer(pool.AddSession)
+    async def add(request: pool.AddSession) -> pool.SessionReply:
         return await writer.do(lambda turn: pool_work.add(turn, request, vault))
 
-    @bus.answer(asked.RemoveSession)
-    async def remove(request: asked.RemoveSession) -> asked.SessionReply:
+    @bus.answer(pool.RemoveSession)
+    async def remove(request: pool.RemoveSession) -> pool.SessionReply:
         return await writer.do(lambda turn: pool_work.remove(turn, request))
 
-    @bus.answer(asked.EnableSession)
-    async def enable(request: asked.EnableSession) -> asked.SessionReply:
+    @bus.answer(pool.EnableSession)
+    async def enable(request: pool.EnableSession) -> pool.SessionReply:
         return await writer.do(lambda turn: pool_work.enable(turn, request))
 
-    @bus.answer(asked.TestSession)
-    async def test(request: asked.TestSession) -> asked.SessionReply:
+    @bus.answer(pool.TestSession)
+    async def test(request: pool.TestSession) -> pool.SessionReply:
         return await writer.do(lambda turn: pool_work.test(turn, request))
 
     @bus.answer(pool.ReplaceCredential)
-    async def replace(request: pool.ReplaceCredential) -> asked.SessionReply:
+    async def replace(request: pool.ReplaceCredential) -> pool.SessionReply:
         return await writer.do(lambda turn: replace_work.replace(turn, request, vault))
 
     @bus.answer(pool.SetSession)
-    async def change(request: pool.SetSession) -> asked.SessionReply:
+    async def change(request: pool.SetSession) -> pool.SessionReply:
         return await writer.do(lambda turn: pool_work.change(turn, request))
 
     @bus.answer(pool.DrainSession)
-    async def drain(request: pool.DrainSession) -> asked.SessionReply:
+    async def drain(request: pool.DrainSession) -> pool.SessionReply:
         return await writer.do(lambda turn: pool_work.drain(turn, request))
 
 
@@ -161,21 +161,21 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
         async with reading(engine) as db:
             return await tasks.counts(db)
 
-    @bus.answer(asked.ListSessions)
-    async def list_sessions(_: asked.ListSessions) -> asked.Sessions:
+    @bus.answer(pool.ListSessions)
+    async def list_sessions(_: pool.ListSessions) -> pool.Sessions:
         async with reading(engine) as db:
-            return asked.Sessions(sessions=tuple(await sessions.views(db)))
+            return pool.Sessions(sessions=tuple(await sessions.views(db)))
 
-    @bus.answer(asked.ReadSession)
-    async def read_session(request: asked.ReadSession) -> asked.SessionReply:
+    @bus.answer(pool.ReadSession)
+    async def read_session(request: pool.ReadSession) -> pool.SessionReply:
         async with reading(engine) as db:
             found = await sessions.views(db, request.id)
         if not found:
             raise not_found("session")
-        return asked.SessionReply(session=found[0])
+        return pool.SessionReply(session=found[0])
 
-    @bus.answer(asked.GetCredential)
-    async def credential(request: asked.GetCredential) -> asked.Credential:
+    @bus.answer(workers.GetCredential)
+    async def credential(request: workers.GetCredential) -> workers.Credential:
         async with reading(engine) as db:
             return await vault.open(db, request.session, request.credential)
 

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.bus import Bus
 from contracts.message import now
-from contracts.requests import AskOrphans, Orphans
 from contracts.tasks import CreateTask, DeleteFiles
+from contracts.workers import AskOrphans, Orphans
 from scheduler.store import files, tasks
 from scheduler.store.engine import reading
 from scheduler.views import changed

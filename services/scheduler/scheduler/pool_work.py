@@ -3,9 +3,9 @@
 import uuid
 from dataclasses import replace
 
-from contracts import requests as asked
-from contracts.pool import DrainSession, SetSession
-from contracts.requests import Refusal, RequestRefusedError, SessionReply
+from contracts import pool as asked
+from contracts.pool import DrainSession, SessionReply, SetSession
+from contracts.requests import Refusal, RequestRefusedError
 from contracts.sessions import SessionChanged, SessionState
 from jimeng import Account, InvalidJob, find_model
 from jimeng.errors import InvalidAccount

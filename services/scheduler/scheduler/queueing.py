@@ -5,7 +5,8 @@ import uuid
 from datetime import datetime, timedelta
 from time import monotonic
 
-from contracts.tasks import PollSession, Stage
+from contracts.tasks import PollSession
+from contracts.values import Stage
 from jimeng import InvalidJob
 from scheduler.domain import choice, dispatch
 from scheduler.domain.rows import Attempt, Session

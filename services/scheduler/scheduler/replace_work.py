@@ -1,7 +1,6 @@
 """Another credential for a session: tested beside the present one, then promoted."""
 
-from contracts.pool import ReplaceCredential
-from contracts.requests import SessionReply
+from contracts.pool import ReplaceCredential, SessionReply
 from scheduler import pool_work
 from scheduler.store import credentials
 from scheduler.vault import Vault

@@ -6,7 +6,7 @@ from time import monotonic
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.requests import AskDue, AskPermit, Credential, DueAttempts, Permit
+from contracts.workers import AskDue, AskPermit, Credential, DueAttempts, Permit
 from scheduler.domain import choice
 from scheduler.domain.rows import Attempt, Task
 from scheduler.domain.steps import PermitAsked, Step

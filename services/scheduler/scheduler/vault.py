@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.requests import Credential, Refusal, RequestRefusedError
+from contracts.requests import Refusal, RequestRefusedError
+from contracts.workers import Credential
 from jimeng import Account
 from runtime.sealing import Sealer
 from scheduler.store import credentials

@@ -8,14 +8,8 @@ from typing import Literal
 from contracts import requests as asked
 from contracts.message import Event
 from contracts.requests import Cancelled, Refusal, RequestRefusedError
-from contracts.tasks import (
-    Absent,
-    Belonging,
-    CreateTask,
-    Job,
-    Progressed,
-    TaskEvent,
-)
+from contracts.tasks import Absent, CreateTask, Progressed, TaskEvent
+from contracts.values import Belonging, Job
 from scheduler.domain.choice import Policy
 from scheduler.domain.life import advance
 from scheduler.domain.rows import Attempt, Task

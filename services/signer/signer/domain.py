@@ -6,8 +6,9 @@ from hashlib import sha256
 
 import jimeng
 from contracts import tasks as said
+from contracts import values
 from contracts.errors import ErrorCode
-from contracts.requests import Credential
+from contracts.workers import Credential
 
 
 class NotSentError(jimeng.Unreachable):
@@ -54,7 +55,7 @@ def submission_of(
     )
 
 
-def _kinds(job: said.Job, materials: list[jimeng.Uploaded]) -> list[jimeng.FileKind]:
+def _kinds(job: values.Job, materials: list[jimeng.Uploaded]) -> list[jimeng.FileKind]:
     """Return what the files are: a fetched one is what it turned out to be."""
     if len(materials) != len(job.files):  # the draft refuses them
         return [file.kind for file in job.files]

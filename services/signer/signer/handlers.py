@@ -10,8 +10,8 @@ from uuid import uuid4
 import jimeng
 from contracts.bus import Bus
 from contracts.message import now
-from contracts.requests import AskPermit, GetCredential
 from contracts.tasks import Submit, SubmitInPage, SubmitPlain
+from contracts.workers import AskPermit, GetCredential
 from signer import domain
 from signer.page import Page
 

@@ -10,7 +10,8 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from contracts.requests import AddSession, RequestRefusedError
+from contracts.pool import AddSession
+from contracts.requests import RequestRefusedError
 from runtime.data import SIMULATOR, DataFolder
 from runtime.heartbeat import living
 from runtime.service import App, fatal

@@ -4,7 +4,7 @@ import blobs
 import fetch
 import jimeng
 from contracts.bus import Bus
-from contracts.requests import Credential
+from contracts.workers import Credential
 from runtime import logs, service
 from runtime.room import Room
 from runtime.settings import SettingsError

@@ -6,8 +6,9 @@ import fetch
 import jimeng
 import media
 from contracts.errors import ErrorCode
-from contracts.requests import Credential
-from contracts.tasks import FileRef, UploadFailed, UploadReferences
+from contracts.tasks import UploadFailed, UploadReferences
+from contracts.values import FileRef
+from contracts.workers import Credential
 
 
 def account_of(credential: Credential) -> jimeng.Account:

@@ -11,8 +11,9 @@ import media
 from blobs import MissingError, StorageFullError
 from contracts.bus import Bus
 from contracts.delivery import Again
-from contracts.requests import Credential, GetCredential, RequestRefusedError
+from contracts.requests import RequestRefusedError
 from contracts.tasks import Uploaded, UploadFailed, UploadReferences
+from contracts.workers import Credential, GetCredential
 from runtime.room import RETRY_SECONDS, NoRoomError
 from uploader import domain
 from uploader.references import NotAsAcceptedError, References

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import media
 from blobs import Store
-from contracts.tasks import FileRef
+from contracts.values import FileRef
 from fetch import Fetcher, FetchError
 from runtime.room import Room
 from uploader import domain

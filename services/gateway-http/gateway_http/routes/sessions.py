@@ -6,18 +6,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Response
 
-from contracts.pool import DrainSession, ReplaceCredential
-from contracts.requests import (
+from contracts.pool import (
     AddSession,
+    DrainSession,
     EnableSession,
     ListSessions,
     ReadSession,
     RemoveSession,
-    RequestRefusedError,
+    ReplaceCredential,
     Session,
     SessionReply,
     TestSession,
 )
+from contracts.requests import RequestRefusedError
 from contracts.sessions import CheckOutcome, SessionChanged
 from gateway_http.checks import Checks, checks
 from gateway_http.parts import Parts, problems

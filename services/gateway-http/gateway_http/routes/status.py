@@ -7,7 +7,8 @@ from fastapi.responses import PlainTextResponse
 from nats.errors import Error as NatsError
 from pydantic import BaseModel, Field
 
-from contracts.requests import ListSessions, ReadStats, RequestRefusedError, Stats
+from contracts.pool import ListSessions
+from contracts.requests import ReadStats, RequestRefusedError, Stats
 from gateway_http.parts import Parts, problems
 from gateway_http.problems import unavailable
 from gateway_http.views import HEALTHY

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts import requests as asked
-from contracts.tasks import TERMINAL
+from contracts.values import TERMINAL
 from gateway_http.bodies import retry_body
 from gateway_http.intake import Shelf, receive_retry, shelf
 from gateway_http.parts import Parts, TaskId, problems

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from contracts.message import now
 from contracts.requests import ListTasks
-from contracts.tasks import CreateTask, Status
+from contracts.tasks import CreateTask
+from contracts.values import Status
 from gateway_http.accept import NotAcceptedError, accept
 from gateway_http.bodies import create_body
 from gateway_http.intake import Received, Shelf, receive, shelf

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from blobs import MissingError
 from contracts.requests import Task
-from contracts.tasks import ResultRef
+from contracts.values import ResultRef
 from gateway_http.parts import Parts, TaskId, problems
 from gateway_http.problems import Problem
 from gateway_http.ranges import Slice, UnsatisfiableError, unchanged, wanted

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from contracts.tasks import Stage
+from contracts.values import Stage
 from jimeng.models import Model
 from scheduler.domain import choice
 from scheduler.domain.rows import Session

@@ -1,7 +1,7 @@
 """What a failure is called: one ErrorCode for each, and words for people."""
 
 from contracts.errors import ErrorCode
-from contracts.tasks import Failure
+from contracts.values import Failure
 from jimeng.errors import Effect, ErrorKind, SessionEffect
 
 _BY_KIND = {

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from contracts import tasks as said
 from contracts.errors import ErrorCode
-from contracts.tasks import Progress
+from contracts.values import Progress
 from jimeng.errors import TaskEffect, effect_of
 from scheduler.domain.failures import words_of
 from scheduler.domain.rows import Attempt, Task

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from contracts import tasks as said
 from contracts.message import Command
-from contracts.tasks import Status
+from contracts.values import Status
 from scheduler.domain import following, sending
 from scheduler.domain.rows import Attempt, AttemptState, Task
 from scheduler.domain.steps import (

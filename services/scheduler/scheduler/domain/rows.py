@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from contracts.errors import ErrorCode
 from contracts.sessions import ClosedModel, Credits, SessionState
-from contracts.tasks import (
+from contracts.values import (
     TERMINAL,
     Belonging,
     Item,

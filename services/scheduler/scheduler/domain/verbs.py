@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from contracts import tasks as said
 from contracts.errors import ErrorCode
 from contracts.message import Command
-from contracts.tasks import Failure, Progress, Stage, Status
+from contracts.values import Failure, Progress, Stage, Status
 from jimeng import find_model
 from jimeng.errors import Effect, SessionEffect, TaskEffect, effect_of
 from scheduler.domain.failures import code_of, words_of

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.requests import DueAttempt
-from contracts.tasks import Item, Progress
+from contracts.values import Item, Progress
+from contracts.workers import DueAttempt
 from scheduler.domain.rows import Attempt
 from scheduler.store.tables import attempts, sessions, tasks
 

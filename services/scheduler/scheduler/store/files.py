@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.tasks import TERMINAL, Job
+from contracts.values import TERMINAL, Job
 from scheduler.domain.rows import Task
 from scheduler.store.tables import results, tasks
 

@@ -17,10 +17,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import requests as asked
+from contracts import pool as asked
 from contracts.message import now as present
 from contracts.sessions import ClosedModel, Credits
-from contracts.tasks import TERMINAL
+from contracts.values import TERMINAL
 from scheduler.domain.checking import Work
 from scheduler.domain.pool import day_start
 from scheduler.domain.rows import Session

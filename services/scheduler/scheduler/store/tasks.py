@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.errors import ErrorCode
 from contracts.requests import Stats
-from contracts.tasks import (
+from contracts.values import (
     TERMINAL,
     Belonging,
     Job,
