@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import life_of_a_task as life
+import life_samples as life
 from contracts import tasks as said
+from life_lines import NOTHING, lines
 from scheduler.domain.life import TABLE
 from scheduler.domain.steps import Due, ResolveAsked, Step
 from scheduler.domain.verbs import awaited
@@ -42,11 +43,11 @@ def test_there_is_a_sample_of_everything_that_can_happen():
 
 def test_each_line_of_the_table_does_something_in_some_variant():
     for place, decisions in TABLE.items():
-        told = {line.event: set() for line in life.lines(*place)}
-        for line in life.lines(*place):
+        told = {line.event: set() for line in lines(*place)}
+        for line in lines(*place):
             told[line.event].add(line.outcome)
         for kind in decisions:
-            assert told[kind.__name__] != {life.NOTHING}, (place, kind)
+            assert told[kind.__name__] != {NOTHING}, (place, kind)
 
 
 @pytest.mark.parametrize(("status", "state"), PAIRS)
