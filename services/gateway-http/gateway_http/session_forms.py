@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from contracts.pool import SetSession
 from contracts.sessions import CheckOutcome
-from gateway_http.views import SessionView
+from gateway_http.session_views import SessionView
 
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
 

@@ -33,7 +33,7 @@ from gateway_http.session_forms import (
     Replacement,
     SessionList,
 )
-from gateway_http.views import outcome_words, session_view
+from gateway_http.session_views import outcome_words, session_view
 
 NOT_CHECKED = "not checked yet: the check goes on, look again in a moment"
 STAYS = "; the present credential stays in place"

@@ -11,7 +11,7 @@ from contracts.pool import ListSessions
 from contracts.requests import ReadStats, RequestRefusedError, Stats
 from gateway_http.parts import Parts, problems
 from gateway_http.problems import unavailable
-from gateway_http.views import HEALTHY
+from gateway_http.session_views import HEALTHY
 from gateway_http.workers import NO_BROWSER, Beats
 
 ASK_SECONDS = 2.0  # a health check is asked often, and must not wait
