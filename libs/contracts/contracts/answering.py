@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from contracts.delivery import UnreadableError, read
 from contracts.requests import Answer, Refusal, Request, RequestRefusedError
+from contracts.taking import UnreadableError, read
 
 R = TypeVar("R", bound=BaseModel)
 

@@ -4,24 +4,20 @@ FastStream over nats-py, with a guard for each way they can lose or repeat a mes
 or hang a process; `delivery.py` has what becomes of a delivered message.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsMessage, PullSub
 from nats.aio.client import Client
-from nats.errors import NoRespondersError
-from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
-from nats.js.api import PubAck
-from nats.js.errors import APIError
 from pydantic import BaseModel
 
 from boundary import boundary
 from contracts.answering import answer_to
+from contracts.asking import ask
 from contracts.connection import (
     GONE_SECONDS,
     WATCH_SECONDS,
@@ -31,32 +27,22 @@ from contracts.connection import (
     Watch,
     inbox_of,
 )
-from contracts.delivery import (
-    HEARTBEATS,
-    DeadLetter,
-    Delivery,
-    Scope,
-    Taken,
-    as_it_came,
-    backoff,
-    read,
-)
+from contracts.dead import DeadLetter
+from contracts.delivery import HEARTBEATS, Delivery, Scope, backoff
 from contracts.marks import Marks
 from contracts.message import Command, Event, Message
+from contracts.publishing import PUBLISH_SECONDS, bury, issue, tell
 from contracts.pulling import pull_when_free
-from contracts.requests import Answer, Request, RequestRefusedError
+from contracts.requests import Request
 from contracts.streams import (
     FACTS_DURABLE,
     NEEDED_TO_TAKE,
     Kept,
     NotProvisionedError,
-    is_still_there,
     require,
 )
+from contracts.taking import Taken, as_it_came, read
 
-PUBLISH_SECONDS = 5.0
-NOBODY_SECONDS = 2.0  # a standby looks each second, and listens soon after
-NOBODY_PAUSE_SECONDS = 0.1
 STOP_SECONDS = 8.0
 
 C = TypeVar("C", bound=Command)
@@ -232,28 +218,13 @@ class Bus:
         self, subject: str, body: bytes, message_id: str, correlation: str
     ) -> Kept:
         """Issue a command that is already as it travels."""
-        try:
-            ack = await self._publish(
-                subject, body, "CMD", message_id=message_id, correlation=correlation
-            )
-        except APIError as error:
-            if is_still_there(error):
-                return Kept.STILL_THERE
-            raise
-        return Kept.DUPLICATE if ack.duplicate else Kept.STORED
+        return await issue(self.broker, subject, body, message_id, correlation)
 
     async def emit_raw(
         self, subject: str, body: bytes, message_id: str, ttl_seconds: int | None
     ) -> None:
         """Tell an event that is already as it travels."""
-        await self._publish(
-            subject,
-            body,
-            "EVT",
-            message_id=message_id,
-            correlation=subject.split(".")[2],
-            headers={"Nats-TTL": str(ttl_seconds)} if ttl_seconds else {},
-        )
+        await tell(self.broker, subject, body, message_id, ttl_seconds)
 
     async def ask(self, request: Request[R], seconds: float | None = None) -> R:
         """Ask the scheduler.
@@ -261,75 +232,13 @@ class Bus:
         Raises RequestRefusedError when it says no, NatsTimeoutError when it did not
         answer, twice, and NoRespondersError when nobody listened for a while.
         """
-        seconds = seconds or self._ask_seconds
-        try:
-            reply = await self._ask_whoever_comes(request, seconds)
-        except NatsTimeoutError:
-            reply = await self._ask_whoever_comes(request, seconds)
-        answer = Answer.model_validate_json(reply)
-        if answer.refused:
-            raise RequestRefusedError(answer.refused)
-        return cast("R", request.REPLY.model_validate(answer.ok))
-
-    async def _ask_whoever_comes(self, request: Request[R], seconds: float) -> bytes:
-        """Ask; where nobody listens, another scheduler may be about to take over."""
-        loop = asyncio.get_running_loop()
-        limit = loop.time() + min(seconds, NOBODY_SECONDS)
-        while True:
-            try:
-                return await self._ask_once(request, seconds)
-            except NoRespondersError:
-                if loop.time() > limit:
-                    raise
-            await asyncio.sleep(NOBODY_PAUSE_SECONDS)
-
-    async def _ask_once(self, request: Request[R], seconds: float) -> bytes:
-        with boundary("request", request.subject):
-            reply = await self.client.request(
-                request.subject, request.body(), timeout=seconds
-            )
-        return bytes(reply.data)
-
-    async def _publish(
-        self,
-        subject: str,
-        body: bytes,
-        stream: str,
-        *,
-        message_id: str,
-        correlation: str,
-        headers: dict[str, str] | None = None,
-    ) -> PubAck:
-        # Without `stream` this is a core publish: no acknowledgement, silently lost
-        # where no stream listens. Without an id, a retry after a lost
-        # acknowledgement is a second message.
-        with boundary("publish", subject):
-            return await self.broker.publish(
-                body,
-                subject,
-                stream=stream,
-                timeout=PUBLISH_SECONDS,
-                headers={
-                    "Nats-Msg-Id": message_id,
-                    "content-type": "application/json",
-                    **(headers or {}),
-                },
-                correlation_id=correlation,
-            )
+        return await ask(lambda: self.client, request, seconds or self._ask_seconds)
 
     async def _bury(self, letter: DeadLetter) -> None:
         """Tell first that the step died, so that no slot is stranded."""
         if died := letter.died():
             await self.emit(died)
-        with boundary("publish", letter.subject):
-            await self.broker.publish(
-                letter.raw.data,
-                letter.subject,
-                stream="DLQ",
-                timeout=PUBLISH_SECONDS,
-                headers=letter.headers,
-                correlation_id=letter.correlation,
-            )
+        await bury(self.broker, letter)
 
     # the connection
 

@@ -1,19 +1,86 @@
-"""Dead letters, as who looks after them has them: read, put back, taken out."""
+"""Dead letters: how a bus writes them, and how who looks after them has them.
+
+These read them, put them back or take them out.
+"""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
 from nats.js.errors import APIError, NotFoundError
+from pydantic import ValidationError
 
 from boundary import boundary
 from contracts.message import now
 from contracts.streams import Kept, is_still_there
+from contracts.taking import Taken
+from contracts.tasks import AttemptCommand, Died
 
 STREAM = "DLQ"
+_PLAIN = "".join(map(chr, range(32, 127))).replace("%", "")
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message no retry will help, and why."""
+
+    taken: Taken
+    raw: Msg
+    reason: str
+    detail: str
+
+    @property
+    def subject(self) -> str:
+        """`dlq.<service>.<original subject>`."""
+        return f"dlq.{self.taken.service}.{self.raw.subject}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Everything needed to put the message back, and one id however often sent.
+
+        The detail is percent-encoded where it is not ASCII: headers must be.
+        """
+        meta = self.raw.metadata
+        return {
+            "Nats-Msg-Id": f"dlq:{meta.stream}:{meta.sequence.stream}",
+            "Dlq-Reason": self.reason,
+            "Dlq-Detail": quote(" ".join(self.detail.split())[:500], safe=_PLAIN),
+            "Dlq-Subject": self.raw.subject,
+            "Dlq-Stream": meta.stream,
+            "Dlq-Sequence": str(meta.sequence.stream),
+            "Dlq-Deliveries": str(meta.num_delivered),
+        }
+
+    @property
+    def correlation(self) -> str:
+        """What the message was about, as it came."""
+        return (self.raw.headers or {}).get("correlation_id", self.raw.subject)
+
+    def died(self) -> Died | None:
+        """Return what the scheduler must hear first: that this step was given up.
+
+        The subject tells the attempt also where the message cannot be read.
+        """
+        task, _, attempt = self.raw.subject.rpartition(".")[2].rpartition("-")
+        if not issubclass(self.taken.message, AttemptCommand) or not attempt.isdigit():
+            return None
+        return Died(
+            task=task,
+            attempt=int(attempt),
+            n=self._send(),
+            service=self.taken.service,
+            reason=f"{self.reason}: {self.detail}"[:500],
+        )
+
+    def _send(self) -> int:
+        with suppress(ValidationError):
+            return getattr(self.taken.message.parse(self.raw.data), "send", 0)
+        return 0
 
 
 class NoLetterError(Exception):

@@ -17,29 +17,25 @@ from contextlib import (
     nullcontext,
     suppress,
 )
-from dataclasses import dataclass
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from faststream import BaseMiddleware
 from faststream.message import StreamMessage
 from nats.aio.msg import Msg
-from pydantic import ValidationError
 
 from boundary import boundary
+from contracts.dead import DeadLetter
 from contracts.ending import end
 from contracts.marks import Marks, Record
-from contracts.message import Message, now
-from contracts.tasks import AttemptCommand, Died
+from contracts.message import now
+from contracts.taking import Taken, UnreadableError
 
 HEARTBEATS = 3  # in each ack_wait: two may be lost
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 FIRST_MARKED = 4  # the delivery from which on starts are marked
 MOST_MARKS = 3  # starts without an end, after which a command is given up
-
-_PLAIN = "".join(map(chr, range(32, 127))).replace("%", "")
 
 log = logging.getLogger("bus")
 
@@ -56,100 +52,8 @@ class Again(Exception):  # noqa: N818 - a plan, not an error
         self.uncounted = uncounted
 
 
-class UnreadableError(Exception):
-    """A message is not what its subject says."""
-
-
 class DeadlyError(Exception):
     """A command's worker died of it again and again."""
-
-
-M = TypeVar("M", bound=Message)
-
-
-def read(kind: type[M], body: bytes) -> M:
-    """Read a message as it travels; raises UnreadableError, without the values."""
-    try:
-        return kind.parse(body)
-    except ValidationError as error:
-        wrong = error.errors(include_input=False, include_url=False)
-        raise UnreadableError(
-            "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong)
-        ) from None
-
-
-async def as_it_came(message: StreamMessage[Any]) -> StreamMessage[Any]:
-    """Leave decoding to the message classes, the one place that knows them."""
-    return message
-
-
-@dataclass(frozen=True)
-class Taken:
-    """How one durable's messages are treated."""
-
-    message: type[Message]
-    service: str
-    deadline_seconds: float | None
-    remembered: bool
-    """Whether deliveries are: not where waiting is the normal life."""
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """A message no retry will help, and why."""
-
-    taken: Taken
-    raw: Msg
-    reason: str
-    detail: str
-
-    @property
-    def subject(self) -> str:
-        """`dlq.<service>.<original subject>`."""
-        return f"dlq.{self.taken.service}.{self.raw.subject}"
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Everything needed to put the message back, and one id however often sent.
-
-        The detail is percent-encoded where it is not ASCII: headers must be.
-        """
-        meta = self.raw.metadata
-        return {
-            "Nats-Msg-Id": f"dlq:{meta.stream}:{meta.sequence.stream}",
-            "Dlq-Reason": self.reason,
-            "Dlq-Detail": quote(" ".join(self.detail.split())[:500], safe=_PLAIN),
-            "Dlq-Subject": self.raw.subject,
-            "Dlq-Stream": meta.stream,
-            "Dlq-Sequence": str(meta.sequence.stream),
-            "Dlq-Deliveries": str(meta.num_delivered),
-        }
-
-    @property
-    def correlation(self) -> str:
-        """What the message was about, as it came."""
-        return (self.raw.headers or {}).get("correlation_id", self.raw.subject)
-
-    def died(self) -> Died | None:
-        """Return what the scheduler must hear first: that this step was given up.
-
-        The subject tells the attempt also where the message cannot be read.
-        """
-        task, _, attempt = self.raw.subject.rpartition(".")[2].rpartition("-")
-        if not issubclass(self.taken.message, AttemptCommand) or not attempt.isdigit():
-            return None
-        return Died(
-            task=task,
-            attempt=int(attempt),
-            n=self._send(),
-            service=self.taken.service,
-            reason=f"{self.reason}: {self.detail}"[:500],
-        )
-
-    def _send(self) -> int:
-        with suppress(ValidationError):
-            return getattr(self.taken.message.parse(self.raw.data), "send", 0)
-        return 0
 
 
 Scope = Callable[[str, bytes], AbstractContextManager[None]]
