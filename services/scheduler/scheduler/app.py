@@ -69,13 +69,20 @@ def create_app(settings: SchedulerSettings) -> App:
             relay.take(await outbox.left(db))
         yield
 
+    online = asyncio.Event()
+
+    async def publish() -> None:
+        await online.wait()
+        await relay.run(writer)
+
     @asynccontextmanager
     async def resumed() -> AsyncIterator[None]:
+        online.set()
         await writer.do(handlers.look_again)
         async with running(lambda: _reconcile(writer, reads, settings)):
             yield
 
-    work_on = (left_over(), running(lambda: relay.run(writer)), running(writer.run))
+    work_on = (left_over(), running(publish), running(writer.run))
     before = (database(), lease.held(lambda: bus.connected), *work_on)
     return App(bus, before=before, after=[resumed()])
 
