@@ -10,6 +10,7 @@ import pytest
 import yaml
 from pydantic import SecretStr, ValidationError
 
+from contracts.answering import answer_to
 from contracts.errors import ErrorCode
 from contracts.message import Command, Event, token
 from contracts.pool import AddSession
@@ -55,6 +56,36 @@ def test_every_message_has_a_sample(kind):
 def test_the_schemas_are_those_of_the_snapshot():
     kept = json.loads((HERE / "schemas.json").read_text())
     assert snapshot() == kept, "a contract changed: `make contracts-snapshot`"
+
+
+def test_what_cannot_be_read_is_not_repeated():
+    secret = "0123456789abcdef"
+    for kind in (AddSession, Credential):
+        body = json.dumps({"credential": [secret], "sessionid": [secret]})
+        with pytest.raises(ValidationError) as wrong:
+            kind.model_validate_json(body)
+        assert secret not in str(wrong.value)
+        with pytest.raises(ValidationError) as wrong:
+            kind.model_validate({"credential": [secret], "sessionid": [secret]})
+        assert secret not in repr(wrong.value)
+
+
+async def test_a_request_that_cannot_be_read_is_not_repeated_nor_logged(caplog):
+    secret = "0123456789abcdef"
+    reached = []
+    body = json.dumps({"credential": [secret]}).encode()
+    answer = await answer_to(AddSession, reached.append, body)
+    assert answer.refused.type == "unreadable"
+    assert secret not in answer.model_dump_json() + caplog.text
+
+    async def trip(_):
+        AddSession.model_validate({"credential": [secret]})
+
+    whole = AddSession(credential=secret).body()
+    answer = await answer_to(AddSession, trip, whole)
+    assert answer.refused.type == "internal"
+    assert "ValidationError" in caplog.text
+    assert secret not in answer.model_dump_json() + caplog.text
 
 
 def test_no_two_messages_share_a_subject():

@@ -8,6 +8,7 @@ import sqlite3
 import sys
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from time import monotonic
 
 import pytest
 from nats.errors import Error as NatsError
@@ -244,15 +245,72 @@ async def test_one_without_nats_ends_when_another_had_the_lease_meanwhile(
         await second.says(READY)
 
 
+@asynccontextmanager
+async def engines(tmp_path):
+    """Give the engines of a database as it is once it was used."""
+    url = engine.database_url("", tmp_path)
+    await asyncio.to_thread(migrate, url)
+    writing, reads = engine.writing_engine(url), engine.reading_engine(url)
+    for each in (writing, reads):
+        await (await each.connect()).close()
+    yield writing, reads
+    await writing.dispose()
+    await reads.dispose()
+
+
+async def test_one_that_could_not_stand_back_goes_on_once_it_can_write(
+    tmp_path, monkeypatch, until
+):
+    monkeypatch.setattr(engine, "BUSY_MS", 10)
+    warned, ended, seen = [], [], []
+    monkeypatch.setattr(
+        "scheduler.lease.log.warning", lambda *words: warned.append(words)
+    )
+    async with engines(tmp_path) as (writing, reads):
+        sleeper = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
+        lease = Lease(writing, reads, tmp_path, 0.5, ended.append)
+
+        def connected():
+            """NATS was there once; when that counts as away, the disk is not ours."""
+            if not seen:
+                seen.append(monotonic())
+                return True
+            if monotonic() - seen[0] > 0.5 and not warned:
+                sleeper.execute("BEGIN IMMEDIATE")
+            return len(warned) > 1
+
+        async with lease.held(connected), asyncio.timeout(10):
+            await until(lambda: len(warned) > 1)
+            sleeper.execute("ROLLBACK")
+            await lease.ours()
+            await lease._beat()
+        sleeper.close()
+    assert "NATS has been away" in warned[0][0]
+    assert "not renewed" in warned[1][0]
+    assert ended == []
+
+
+async def test_one_whose_beat_ends_in_an_error_ends(tmp_path):
+    ended = asyncio.get_running_loop().create_future()
+
+    def broken():
+        raise LookupError("no connection at all")
+
+    async with engines(tmp_path) as (writing, reads):
+        lease = Lease(writing, reads, tmp_path, 0.1, ended.set_result)
+        async with lease.held(broken), asyncio.timeout(10):
+            assert "no connection at all" in await ended
+
+
 async def test_a_standby_outlives_a_holder_that_sleeps_in_the_middle_of_a_write(
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr(engine, "BUSY_MS", 10)
-    url = engine.database_url("", tmp_path)
-    await asyncio.to_thread(migrate, url)
-    writing, reads = engine.writing_engine(url), engine.reading_engine(url)
-    for each in (writing, reads):  # a database as it is once it was used
-        await (await each.connect()).close()
+    async with engines(tmp_path) as (writing, reads):
+        await _outlives(tmp_path, monkeypatch, writing, reads)
+
+
+async def _outlives(tmp_path, monkeypatch, writing, reads):
     sleeper = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
     sleeper.execute("BEGIN IMMEDIATE")
     sleeper.execute("update lease set owner='x', epoch=1")
@@ -273,6 +331,4 @@ async def test_a_standby_outlives_a_holder_that_sleeps_in_the_middle_of_a_write(
         sleeper.execute("ROLLBACK")
         await holding
     sleeper.close()
-    await writing.dispose()
-    await reads.dispose()
     assert ended == []

@@ -85,6 +85,16 @@ def test_what_a_pause_still_brings_is_no_new_setback():
     assert (later.until, later.setbacks) == (cooling.until, 1)
 
 
+def test_an_exhausted_session_whose_probe_is_refused_rests():
+    later = NOW + timedelta(hours=1)
+    spent = session("exhausted", until=NOW)
+    refused = apply(spent, "4013")
+    assert (refused.state, refused.setbacks) == ("cooling", 1)
+    assert not choice.usable(refused, NOW)
+    asleep = session("exhausted", until=later)
+    assert apply(asleep, "4013") == replace(asleep, last_error="the site's words")
+
+
 def test_a_cooled_session_is_proven_by_a_job_sent_after_its_pause():
     cooling = apply(session(), "1019")
     early = pool.accepted(cooling, NOW + timedelta(seconds=9))

@@ -7,7 +7,12 @@ import pytest
 
 from contracts.message import now
 from contracts.pool import EnableSession
-from contracts.sessions import CheckSession, ClosedModel, SessionChanged
+from contracts.sessions import (
+    CheckSession,
+    ClosedModel,
+    SessionChanged,
+    SessionChecked,
+)
 from contracts.values import Belonging, Job
 from scheduler import check_work, pool_work
 from scheduler.domain.rows import Attempt, Session, Task
@@ -131,6 +136,28 @@ async def test_counters_are_counted_from_attempts(turn):
     assert (found.active, found.pending) == (4, 2)
     (view,) = await sessions.views(turn.db)
     assert (view.active, view.today, found.today) == (4, 2, 4)
+
+
+@pytest.mark.parametrize("state", ["known", "ended"])
+async def test_the_same_account_twice_goes_once_its_jobs_have_ended(turn, state):
+    await pooled(turn, "active", "unchecked")
+    first = await sessions.load(turn.db, "s0")
+    await sessions.save(turn.db, replace(first, upstream_uid="77"), NOW)
+    await worked(turn, 1, session="s1", state=state, upstream_id="7")
+    row, _ = await credentials.in_use(turn.db, "s1")
+    found = SessionChecked(
+        session="s1", credential=row, outcome="active", upstream_uid="77"
+    )
+    await check_work.checked(turn, found)
+    twin = await sessions.load(turn.db, "s1")
+    if state == "ended":
+        assert twin is None
+    else:
+        assert (twin.state, twin.upstream_uid) == ("draining", None)
+        assert "s0" in twin.reason
+        assert await credentials.in_use(turn.db, "s1")  # what it sent is followed
+    (told,) = [SessionChanged.parse(p.body) for p in turn.parcels if p.stream == "EVT"]
+    assert told.duplicate_of == "s0"
 
 
 async def test_a_candidate_that_cannot_be_tested_is_given_up(turn):

@@ -31,6 +31,8 @@ class Office:
     engine: AsyncEngine
     relay: Relay
     working: asyncio.TaskGroup
+    fails: int = 0
+    """How many of its next transactions are rolled back at their end."""
 
     async def say(self, *messages):
         """Have these published, as after one commit."""
@@ -47,7 +49,14 @@ class Office:
 
         async def transact():
             async with self.engine.begin() as db:
-                await work(Turn(db, datetime.now(UTC)))
+                turn = Turn(db, datetime.now(UTC))
+                await work(turn)
+                if self.fails:
+                    self.fails -= 1
+                    await db.rollback()
+                    return
+            for call in turn.committed:
+                call()
 
         return self.working.create_task(transact())
 
@@ -100,6 +109,48 @@ async def test_polls_of_a_session_that_wait_are_one(office, until):
 
     await until(nothing_waits)
     assert await office.both_there()
+
+
+async def waits(office, *subjects):
+    """Tell whether this is all that waits in the outbox."""
+    return await office.left() == list(subjects)
+
+
+async def test_the_same_command_twice_in_a_line_is_one(office, until):
+    await office.say(CHECK)
+    await until(office.both_there)
+    for _ in range(2):
+        await office.say(CHECK)
+    await until(lambda: waits(office, CHECK.subject))
+    other = CheckSession(session="s1", credential=2)
+    await office.say(other)
+    await office.say(POLL)  # what is said is taken in order
+    await until(lambda: waits(office, *[CHECK.subject] * 2, POLL.subject))
+
+
+async def test_what_a_rollback_left_in_the_outbox_goes_with_the_next_commit(
+    office, until
+):
+    office.fails = 1
+    await office.say(CHECK)
+    await until(lambda: _true(not office.fails))
+    assert await office.left() == [CHECK.subject]
+    other = CheckSession(session="s2", credential=1)
+    await office.say(other)
+    await until(lambda: waits(office))
+
+
+async def test_a_poll_is_tried_no_more_once_its_worker_has_asked(office, until):
+    await office.say(POLL)
+    await office.say(CHECK)
+    await until(office.both_there)
+    assert await office.left() == [POLL.subject]
+    office.relay.unneeded(POLL)
+    office.relay.unneeded(CHECK)  # that is issued: nothing to give up
+    await until(lambda: waits(office))
+    await office.bus.jetstream.purge_stream("CMD", subject=CHECK.subject)
+    await office.say(CHECK)
+    await until(office.both_there)
 
 
 class Broken:

@@ -243,6 +243,35 @@ async def test_a_restarted_scheduler_goes_on_from_its_rows(stage):
         event = await stage.status("submitting")
 
 
+async def test_what_a_run_left_unsaid_is_said_before_anything_newer(stage, caplog):
+    await stage.create()
+    async with asyncio.timeout(10):
+        while (event := await stage.events.get()).stage != "no_session":
+            pass
+    await stage.app.stop()
+    left = event.model_copy(update={"revision": event.revision + 1})
+    with closing(sqlite3.connect(stage.data / "gateway.db")) as db, db:
+        db.execute("delete from outbox")  # what was said is not said once more
+        db.execute(
+            "insert into outbox (stream, subject, message_id, body)"
+            " values ('EVT', ?, ?, ?)",
+            (left.subject, left.id, left.body()),
+        )
+        db.execute(
+            "update tasks set revision = ?, due_at = '2020-01-01T00:00:00.000000Z',"
+            " terms = json_set(terms, '$.deadline', '2020-01-01T00:00:00Z')",
+            (left.revision,),
+        )
+    caplog.clear()
+    await stage.start_scheduler()
+    told = [(await asyncio.wait_for(stage.events.get(), 10)) for _ in range(2)]
+    assert [(event.revision, event.what) for event in told] == [
+        (left.revision, "progressed"),
+        (left.revision + 1, "failed"),
+    ]
+    assert [r for r in caplog.records if r.levelname == "ERROR"] == []
+
+
 async def test_a_session_whose_result_is_being_stored_is_not_removed(stage):
     session = await stage.session()
     await stage.create()

@@ -121,6 +121,20 @@ async def test_a_retry_takes_over_a_job_that_still_runs(stage):
     assert (store.task, store.submit_id) == ("t2", submit.submit_id)
 
 
+async def test_a_second_retry_waits_for_the_end_of_the_first(stage):
+    await stage.session()
+    await stage.runs()
+    await cancelled(stage)
+    await retry(stage)
+    wish = asked.RetryTask(task="t1", new_task="t3")
+    assert await refused(stage, wish) == (409, "retry-running")
+    assert (await refused(stage, asked.ReadTask(task="t3")))[0] == 404
+    no = said.GenerationFailed(task="t2", attempt=1, upstream_code="2038", detail="no")
+    await stage.hands.emit(no)  # the retry buys anew, as it was asked to
+    await stage.next(said.SubmitPlain)
+    assert (await retry(stage, "t3")).retry_of == "t1"
+
+
 async def test_a_retry_again_buys_while_the_first_is_followed(stage):
     session = await stage.session()
     submit = await stage.runs()
