@@ -4,15 +4,14 @@ Each of their folders has a conftest.py that takes its fixtures from here.
 """
 
 import asyncio
-import socket
 import uuid
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-import uvicorn
 
+from asgi_support import serving
 from contracts.bus import Kept
 from contracts.requests import Refusal, RequestRefusedError
 from contracts.sessions import SessionChecked
@@ -49,30 +48,6 @@ EVENTS = (
     Uploaded,
 )
 SAYS = {".".join(kind.SUBJECT.split(".")[3:]): kind for kind in EVENTS}
-
-
-class Server(uvicorn.Server):
-    def capture_signals(self):
-        return nullcontext()
-
-    async def startup(self, sockets=None):
-        await super().startup(sockets)
-        self.listening.set()
-
-
-@asynccontextmanager
-async def serving(app):
-    """Serve an ASGI app on a free port; give its origin."""
-    server = Server(uvicorn.Config(app, log_config=None, access_log=False))
-    server.listening = asyncio.Event()
-    listener = socket.create_server(("127.0.0.1", 0))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    await server.listening.wait()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 @dataclass

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from asgi_support import serving
 from blobs import open_store
 from contracts.errors import ErrorCode
 from contracts.tasks import Stored, StoreFailed, StoreResults
@@ -22,7 +23,7 @@ from downloader.app import create_app
 from downloader.settings import Settings
 from jimeng import Jimeng, Upstream
 from runtime.settings import load
-from workers_support import account_of, read_settings, running, serving
+from workers_support import account_of, read_settings, running
 
 TASK = "0190a000"
 

@@ -4,17 +4,16 @@ import asyncio
 import io
 import json
 import math
-import socket
 import struct
 import wave
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-import uvicorn
 from PIL import Image
 
+from asgi_support import serving
 from jimeng import (
     MODELS,
     Account,
@@ -38,28 +37,6 @@ from simulator.world import World
 PLAIN = "jimeng-video-3.0"
 LITE = "seedance-2.0-lite"  # takes references and needs no page
 OPEN = Knobs(require_abogus=[])
-
-
-class _Server(uvicorn.Server):
-    def capture_signals(self):
-        return nullcontext()
-
-    async def startup(self, sockets=None):
-        await super().startup(sockets)
-        self.listening.set()
-
-
-@asynccontextmanager
-async def serving(settings):
-    world = World(settings)
-    server = _Server(uvicorn.Config(create_app(settings, world), log_config=None))
-    server.listening = asyncio.Event()
-    listener = socket.create_server(("127.0.0.1", 0))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    await server.listening.wait()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}", world
-    server.should_exit = True
-    await task
 
 
 class Visit:
@@ -99,8 +76,10 @@ class Visit:
 
 @asynccontextmanager
 async def visiting(folder, text=DEMO_SESSIONS[0], **fields):
+    settings = Settings(data=folder, **fields)
+    world = World(settings)
     async with (
-        serving(Settings(data=folder, **fields)) as (origin, world),
+        serving(create_app(settings, world)) as origin,
         Jimeng(Account.parse(text), Upstream(origin)) as client,
     ):
         yield Visit(client, world)

@@ -1,15 +1,14 @@
 """The simulated site, a scheduler that answers the signer, and a signer at work."""
 
 import asyncio
-import socket
 import uuid
 from collections import Counter
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-import uvicorn
 
+from asgi_support import serving
 from contracts.tasks import Refused, SubmitInPage, SubmitPlain, Submitted, Unknown
 from contracts.values import Job
 from contracts.workers import AskPermit, Credential, GetCredential, Permit
@@ -28,20 +27,6 @@ from simulator.world import World
 
 SESSIONS = dict(zip(("one", "two"), DEMO_SESSIONS, strict=True))
 SAYS = {"submitted": Submitted, "refused": Refused, "unknown": Unknown}
-
-
-class Server(uvicorn.Server):
-    def __init__(self, app):
-        config = uvicorn.Config(app, log_config=None, access_log=False)
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    def capture_signals(self):
-        return nullcontext()
-
-    async def startup(self, sockets=None):
-        await super().startup(sockets)
-        self.listening.set()
 
 
 @dataclass
@@ -81,13 +66,8 @@ async def site(tmp_path):
     )
     settings.data.mkdir()
     world = World(settings)
-    server = Server(create_site(settings, world))
-    listener = socket.create_server(("127.0.0.1", 0))
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    await server.listening.wait()
-    yield Site(f"http://127.0.0.1:{listener.getsockname()[1]}", world)
-    server.should_exit = True
-    await task
+    async with serving(create_site(settings, world)) as origin:
+        yield Site(origin, world)
 
 
 @pytest.fixture(scope="session")
