@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import json
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from chaos import breach, evidence, faults, invariants, load, story
 from chaos.cluster import Cluster, database
 from chaos.invariants import Broken
 from chaos.times import Times
+from command_support import run_in_folder, say
 from contracts.values import TERMINAL
 
 SECONDS_A_KILL, SECONDS_A_TASK, SHORTEST = 25.0, 8.0, 20.0
@@ -30,12 +30,6 @@ BACK_SECONDS = 120.0
 # no speed divides come into it: a redelivery after 30 s, a pause of up to 60 s.
 STILL_SECONDS = 150.0
 HELD_SECONDS = 20.0  # ... where nothing is left but what waits for a person
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def arguments() -> argparse.Namespace:
@@ -240,15 +234,7 @@ def tell(
 def main() -> int:
     """Run a storm; Ctrl-C and SIGTERM end it cleanly."""
     options = arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    try:
-        return asyncio.run(run(options, folder))
-    except KeyboardInterrupt:
-        say("ended early")
-        return 130
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return run_in_folder("chaos-", lambda folder: run(options, folder))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from command_support import say
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("libs", "services", "tests")
 LONGEST_SECONDS = 900.0
@@ -98,12 +100,6 @@ MUTATIONS = (
         "--only depose --standby --tasks 40 --kills 40 --seed 4 --seconds 30",
     ),
 )
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 @contextmanager

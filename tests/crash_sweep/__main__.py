@@ -13,9 +13,7 @@ import asyncio
 import io
 import re
 import shutil
-import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from contextlib import AsyncExitStack
@@ -27,6 +25,7 @@ from timeit import timeit
 from PIL import Image
 
 from boundary import boundary
+from command_support import run_in_folder, say
 from crash_sweep.lane import Lane, Point, watching
 from crash_sweep.nursery import SERVICES
 from crash_sweep.scenario import Scenario
@@ -38,12 +37,6 @@ TRIES = 2  # of a boundary that a run does not come to: polls and beats vary
 _ID = re.compile(
     r"[0-9a-f]{8}-[0-9a-f-]{27}(-\d+)?|(?=[a-f]*\d)[0-9a-f]{6,}|outbox:\d+"
 )
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def arguments() -> argparse.Namespace:
@@ -281,18 +274,11 @@ async def sweep(options: argparse.Namespace, folder: Path) -> int:
 def main() -> int:
     """Sweep; Ctrl-C and SIGTERM end it cleanly."""
     options = arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    folder = Path(tempfile.mkdtemp(prefix="crash-sweep-"))
     try:
-        return asyncio.run(sweep(options, folder))
-    except KeyboardInterrupt:
-        say("ended early")
-        return 130
+        return run_in_folder("crash-sweep-", lambda folder: sweep(options, folder))
     except RuntimeError as error:
         say(f"the sweep could not be: {error}")
         return 2
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

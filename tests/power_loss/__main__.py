@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chaos import evidence, invariants, processes
+from command_support import say
 from contracts.values import TERMINAL
 from power_loss import missing
 from power_loss.clients import ask_on
@@ -32,12 +33,6 @@ CONTROL_CUTS = 3
 SHOWN = 40
 READY_SECONDS = 90.0
 QUIET_SECONDS = 150.0
-
-
-def say(text: str) -> None:
-    """Print a line at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 @dataclass(frozen=True)
