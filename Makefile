@@ -10,7 +10,7 @@ PYTHON := $(BIN)/python
 PYPROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 PACKAGES := $(patsubst %/py.typed,%,$(wildcard libs/*/*/py.typed services/*/*/py.typed))
 
-.PHONY: help setup run test check fix e2e chaos mutations crash-sweep power-loss bench lock asyncapi life env-example \
+.PHONY: help setup run test check fix accidents chaos mutations crash-sweep power-loss bench lock asyncapi life env-example \
 	contracts-snapshot isolated clean
 
 help: ## Print this
@@ -41,8 +41,8 @@ fix: .venv/ready ## Format, and mend what can be mended by itself
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-e2e: .venv/browser ## Run the whole system through its story and its accidents
-	@$(PYTHON) -m pytest tests/e2e -n 0 -m "slow or not slow"
+accidents: .venv/browser ## Run the tests that take long: full disk, planted secrets
+	@$(PYTHON) -m pytest -m slow -n 2
 
 chaos: .venv/browser ## Storm it: TASKS=60 KILLS=20 SEED=7 SPEED=10
 	@PYTHONPATH=tests $(PYTHON) -m chaos --tasks $(or $(TASKS),60) \

@@ -29,6 +29,16 @@ def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:
 
 sys.addaudithook(_loopback_only)
 
+ROOM = 4 * 1024**3
+
+
+def pytest_configure() -> None:
+    """Keep what tests write in memory: each nats-server and database syncs often."""
+    memory = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own in it
+    if memory.is_dir() and shutil.disk_usage(memory).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+
+
 LONGEST = ("e2e", "standalone", "signer", "cli")
 
 

@@ -48,6 +48,7 @@ from gateway_http.parts import Patience
 from gateway_http.settings import GatewaySettings
 from gateway_http.workers import SERVICES
 from runtime.settings import load
+from support import PLAIN
 
 
 class StandIn:
@@ -357,7 +358,8 @@ def run_gateway(nats, tmp_path):
         await app.start()
         try:
             url = f"http://127.0.0.1:{app.port}"
-            async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+            plain = httpx.AsyncClient(base_url=url, timeout=20, verify=PLAIN)
+            async with plain as http:
                 yield Running(app, http, tmp_path / "data" / "blobs")
         finally:
             async with asyncio.timeout(10):

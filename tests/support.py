@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -10,11 +11,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import nats as nats_py
 from nats.aio.client import Client
 
 from contracts.bus import Link
 from contracts.streams import provision
+
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of plain http: the certificates httpx would read take it 30 ms."""
+http = httpx.Client(
+    verify=PLAIN,
+    trust_env=False,
+    timeout=30,
+    limits=httpx.Limits(max_keepalive_connections=0),
+)
+"""Asks processes that may be gone at the next call; it keeps no connection."""
 
 START_SECONDS = 10.0
 CONFIG = """

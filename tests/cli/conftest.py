@@ -17,6 +17,7 @@ from gateway_support import (
     scheduler,
     stand_in,
 )
+from warm_command import run
 
 __all__ = ["all_beat", "beat", "gateway", "run_gateway", "scheduler", "stand_in"]
 
@@ -37,28 +38,27 @@ class Jimeng:
         self.url = url
         self.folder = folder
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the command is given, and nothing else."""
+        path = os.environ["PATH"]
+        return {"PATH": path, "JIMENG_GATEWAY_URL": self.url, "COLUMNS": "100"}
+
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "JIMENG_GATEWAY_URL": self.url,
-            "COLUMNS": "100",
-        }
+        """Start it as a shell would."""
         return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "standalone.cli.app",
-            *arguments,
+            *(sys.executable, "-m", "standalone.cli.app", *arguments),
             cwd=self.folder,
-            env=environment,
+            env=self.environment,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
 
     async def __call__(self, *arguments: str, stdin: str = "") -> Ended:
-        process = await self.start(*arguments)
-        out, err = await process.communicate(stdin.encode())
-        return Ended(process.returncode, out.decode(), err.decode())
+        """Run it to its end, in a process that has loaded what it needs before."""
+        where = (self.folder, self.environment)
+        return Ended(*await asyncio.to_thread(run, arguments, stdin, *where))
 
     async def interrupted(self, *arguments: str, after: str) -> Ended:
         """Run until a line of stderr has these words, then press Ctrl-C."""

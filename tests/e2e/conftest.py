@@ -1,5 +1,6 @@
 """The whole gateway as separate processes: nats-server, seven services, the site."""
 
+import asyncio
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support import Nats, free_port
+from support import Nats, free_port, http
 
 ORDER = (
     "scheduler",
@@ -97,7 +98,7 @@ class Deployment:
             for name, process in self.processes.items():
                 assert process.poll() is None, f"{name} ended:\n{self.output(name)}"
             with suppress(httpx.HTTPError):
-                answer = httpx.get(f"{self.url}/readyz", trust_env=False)
+                answer = http.get(f"{self.url}/readyz")
                 last = answer.text
                 if answer.status_code == 200:
                     return
@@ -141,18 +142,12 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
 
 def _start_everything(deployment: Deployment) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "standalone.cli.app", "provision"],
-        env=deployment.environment,
-        cwd=deployment.data,
-        check=True,
-        capture_output=True,
-    )
+    asyncio.run(deployment.nats.provision())
     deployment.start_site()
     for service in ORDER:
         deployment.start(service)
     deployment.wait_until_ready()
-    added = httpx.post(
+    added = http.post(
         f"{deployment.url}/api/v1/sessions",
         json={"session_id": SESSION, "label": "mine"},
         timeout=30,

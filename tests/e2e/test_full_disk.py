@@ -13,7 +13,10 @@ from contextlib import closing, suppress
 import httpx
 import pytest
 
-pytestmark = pytest.mark.timeout(180)  # a lease is outlived, and waits end
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(180),  # a lease is outlived, and waits end
+]
 
 SESSION = "51e0de305e55104d0000000000000001"
 DISK_MIB = 96

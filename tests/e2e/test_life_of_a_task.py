@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 
 from jimeng_client import Client, GatewayError
 from media import probe
+from support import PLAIN, http
 
 END_SECONDS = 40.0
 
@@ -29,7 +30,9 @@ def gateway(deployment):
 
 @pytest.fixture
 def site(deployment):
-    with httpx.Client(base_url=deployment.site, trust_env=False) as client:
+    with httpx.Client(
+        base_url=deployment.site, verify=PLAIN, trust_env=False
+    ) as client:
         yield client
 
 
@@ -46,7 +49,7 @@ def ended(deployment, task_id):
     seen = []
     limit = time.monotonic() + END_SECONDS
     while time.monotonic() < limit:
-        task = httpx.get(f"{deployment.url}/api/v1/tasks/{task_id}").json()["task"]
+        task = http.get(f"{deployment.url}/api/v1/tasks/{task_id}").json()["task"]
         if not seen or seen[-1] != task["status"]:
             seen.append(task["status"])
         if task["status"] in {"succeeded", "failed", "cancelled"}:
@@ -56,7 +59,7 @@ def ended(deployment, task_id):
 
 
 def create(deployment, fields, files=()):
-    answer = httpx.post(
+    answer = http.post(
         f"{deployment.url}/api/v1/tasks",
         data=fields if files else None,
         files=list(files) or None,
@@ -102,7 +105,7 @@ def test_a_seedance_film_from_two_pictures(deployment, site, tmp_path):
 
     # What the client gets is ours, whole, and what the row says it is.
     assert task["video_url"] == f"{deployment.url}/api/v1/tasks/{task_id}/video"
-    film = httpx.get(task["video_url"])
+    film = http.get(task["video_url"])
     assert film.headers["content-type"] == "video/mp4"
     assert film.headers["etag"].strip('"') == hashlib.sha256(film.content).hexdigest()
     (tmp_path / "film.mp4").write_bytes(film.content)
@@ -126,7 +129,7 @@ def test_a_plain_film_without_a_browser(deployment, site, tmp_path):
     )
     task, _ = ended(deployment, task_id)
     assert task["status"] == "succeeded", task
-    (tmp_path / "film.mp4").write_bytes(httpx.get(task["video_url"]).content)
+    (tmp_path / "film.mp4").write_bytes(http.get(task["video_url"]).content)
     is_a_film(tmp_path / "film.mp4", 720, 720)
     assert len(charges(site, task)) == 1
 
@@ -143,7 +146,7 @@ def test_a_prompt_the_site_refuses_fails_with_the_sites_own_words(deployment):
 
 
 def test_a_reference_that_is_no_picture_is_refused_before_anything_is_kept(deployment):
-    answer = httpx.post(
+    answer = http.post(
         f"{deployment.url}/api/v1/tasks",
         data={"prompt": "@1"},
         files=[("files", ("fox.png", b"not a picture", "image/png"))],
@@ -173,12 +176,12 @@ def test_a_cancelled_task_is_followed_to_its_end_and_stays_cancelled(deployment,
     )
     taken = site.get("/_sim/requests", params={"kind": "submit"}).json()
     site.get("/_sim/wait", params={"event": "submit", "count": len(taken) + 1})
-    cancelled = httpx.post(f"{deployment.url}/api/v1/tasks/{task_id}/cancel").json()
+    cancelled = http.post(f"{deployment.url}/api/v1/tasks/{task_id}/cancel").json()
     assert cancelled["task"]["status"] == "cancelled"
     assert cancelled["upstream_charged"] in {"unknown", "true", True}
     limit = time.monotonic() + END_SECONDS
     while time.monotonic() < limit:
-        task = httpx.get(f"{deployment.url}/api/v1/tasks/{task_id}").json()["task"]
+        task = http.get(f"{deployment.url}/api/v1/tasks/{task_id}").json()["task"]
         if task["attempts"][-1]["state"] == "ended":
             break
         time.sleep(0.1)
@@ -219,15 +222,15 @@ def test_an_account_of_another_region_is_told_with_its_prefix(deployment, site):
             check=False,
         )
         assert told.stdout == line
-    for session in httpx.get(f"{deployment.url}/api/v1/sessions").json()["sessions"]:
+    for session in http.get(f"{deployment.url}/api/v1/sessions").json()["sessions"]:
         if session["label"] == "mine" and session["session_id"].startswith("0a5e"):
-            httpx.delete(f"{deployment.url}/api/v1/sessions/{session['id']}")
+            http.delete(f"{deployment.url}/api/v1/sessions/{session['id']}")
     for name in deployment.processes:
         assert secret not in deployment.output(name)
 
 
 def test_the_pool_keeps_its_books(deployment):
-    session = httpx.get(f"{deployment.url}/api/v1/sessions").json()["sessions"][0]
+    session = http.get(f"{deployment.url}/api/v1/sessions").json()["sessions"][0]
     assert (session["state"], session["active_tasks"]) == ("active", 0)
     assert "51e0de305e55104d0000000000000001" not in str(session)
 
@@ -247,12 +250,12 @@ def test_the_client_library_says_what_is_wrong(gateway):
 
 
 def test_the_film_is_decodable_to_its_last_frame(deployment, tmp_path):
-    tasks = httpx.get(f"{deployment.url}/api/v1/tasks?status=succeeded").json()["tasks"]
+    tasks = http.get(f"{deployment.url}/api/v1/tasks?status=succeeded").json()["tasks"]
     from imageio_ffmpeg import get_ffmpeg_exe
 
     for task in tasks:
         film = tmp_path / f"{task['id']}.mp4"
-        film.write_bytes(httpx.get(task["video_url"]).content)
+        film.write_bytes(http.get(task["video_url"]).content)
         command = [get_ffmpeg_exe(), "-v", "error", "-xerror", "-i", str(film)]
         subprocess.run([*command, "-f", "null", "-"], check=True, capture_output=True)
     assert tasks

@@ -11,6 +11,10 @@ from urllib.parse import quote, quote_plus
 import httpx
 import pytest
 
+from support import PLAIN, http
+
+pytestmark = pytest.mark.slow
+
 END_SECONDS = 40.0
 # Each way of writing it that is not the plain one changes some of these characters.
 FIRST = "pl4nted/+%<&>'first0123456789ab"
@@ -56,7 +60,7 @@ class Client:
     """Asks the gateway, and keeps all that it answers."""
 
     def __init__(self, url):
-        self.http = httpx.Client(base_url=f"{url}/api/v1/", timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=f"{url}/api/v1/", timeout=30, verify=PLAIN)
         self.answers = []
 
     def __call__(self, method, path, **content):
@@ -90,7 +94,7 @@ def client(deployment):
 
 
 def steer(deployment, path, **body):
-    httpx.post(f"{deployment.site}/_sim/{path}", json=body).raise_for_status()
+    http.post(f"{deployment.site}/_sim/{path}", json=body).raise_for_status()
 
 
 def cli(deployment, *words, secret):

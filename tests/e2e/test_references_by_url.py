@@ -7,17 +7,19 @@ own, as its CDN hands them out.
 import asyncio
 import time
 
-import httpx
 import pytest
 
 import jimeng
+from support import http
+
+pytestmark = pytest.mark.slow
 
 SESSION = "51e0de305e55104d0000000000000001"  # the one the deployment has
 END_SECONDS = 40.0
 
 
 def create(deployment, **fields):
-    answer = httpx.post(f"{deployment.url}/api/v1/tasks", json=fields, timeout=30)
+    answer = http.post(f"{deployment.url}/api/v1/tasks", json=fields, timeout=30)
     assert answer.status_code == 201, answer.text
     return answer.json()["task_id"]
 
@@ -25,7 +27,7 @@ def create(deployment, **fields):
 def ended(deployment, task_id):
     limit = time.monotonic() + END_SECONDS
     while time.monotonic() < limit:
-        task = httpx.get(f"{deployment.url}/api/v1/tasks/{task_id}").json()["task"]
+        task = http.get(f"{deployment.url}/api/v1/tasks/{task_id}").json()["task"]
         if task["status"] in {"succeeded", "failed", "cancelled"}:
             return task
         time.sleep(0.1)

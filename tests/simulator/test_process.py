@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from simulator import DEMO_SESSIONS
+from support import http
 
 START = [sys.executable, "-m", "simulator", "--port", "0", "--data"]
 
@@ -51,7 +52,7 @@ def test_it_listens_on_loopback_and_stops_within_two_seconds_of_sigterm(
     started, kit, tmp_path
 ):
     process, url = started
-    assert httpx.get(f"{url}/_sim/settings", trust_env=False).json()["scale"] == 2
+    assert http.get(f"{url}/_sim/settings").json()["scale"] == 2
     wanted = kit.text_input(duration_ms=10_000, resolution="1080p")
     benefit = "basic_video_operation_vgfm_v_three_1080"
     submit(url, kit.body_of(wanted, benefit=benefit), kit)

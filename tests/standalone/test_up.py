@@ -10,8 +10,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
+
+from support import http
 
 STOP_SECONDS = 10.0
 
@@ -95,7 +96,7 @@ def nobody_left(up):
 
 
 def create(url, prompt="a fox", model="jimeng-video-3.0"):
-    answer = httpx.post(
+    answer = http.post(
         f"{url}/api/v1/tasks",
         json={"model": model, "prompt": prompt, "duration": 5},
         timeout=30,
@@ -105,14 +106,14 @@ def create(url, prompt="a fox", model="jimeng-video-3.0"):
 
 
 def status(url, task_id):
-    return httpx.get(f"{url}/api/v1/tasks/{task_id}").json()["task"]["status"]
+    return http.get(f"{url}/api/v1/tasks/{task_id}").json()["task"]["status"]
 
 
 def test_ctrl_c_in_the_middle_of_work_stops_everything_and_work_goes_on_later(start):
     up = start("--simulate")
     url = up.url()
-    assert httpx.get(f"{url}/readyz").status_code == 200
-    ready = httpx.get(f"{url}/readyz").json()
+    assert http.get(f"{url}/readyz").status_code == 200
+    ready = http.get(f"{url}/readyz").json()
     model = "jimeng-video-3.0" if ready["notes"] else "jimeng-video-seedance-2.0"
     tasks = [create(url, f"fox {n}", model) for n in range(3)]
     assert up.interrupt() < STOP_SECONDS
@@ -278,10 +279,10 @@ def test_without_a_browser_it_runs_says_so_and_refuses_only_the_page(start, tmp_
         HOME=str(tmp_path),
     )
     url = up.url()
-    ready = httpx.get(f"{url}/readyz")
+    ready = http.get(f"{url}/readyz")
     assert ready.status_code == 200
     assert "no signer has a browser" in ready.json()["notes"][0]
-    refused = httpx.post(
+    refused = http.post(
         f"{url}/api/v1/tasks",
         json={"model": "jimeng-video-seedance-2.0", "prompt": "a fox"},
     )

@@ -1,6 +1,7 @@
 """What the routes work with; built once, in `app.py`."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 from fastapi import Path, Request
@@ -46,12 +47,13 @@ class Parts:
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the answers a route may give beside a yes, for /docs."""
+    content = {"application/problem+json": {"schema": _problem()}}
+    told = {"description": "A problem (RFC 9457).", "content": content}
+    return {status: dict(told) for status in statuses}
+
+
+@cache
+def _problem() -> dict[str, Any]:
     schema = ProblemBody.model_json_schema()
     schema["properties"]["errors"]["items"] = schema.pop("$defs")["FieldError"]
-    return {
-        status: {
-            "description": "A problem (RFC 9457).",
-            "content": {"application/problem+json": {"schema": schema}},
-        }
-        for status in statuses
-    }
+    return schema
