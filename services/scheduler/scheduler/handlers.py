@@ -1,7 +1,9 @@
 """What the scheduler takes: creates, the workers' facts, requests."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -27,6 +29,8 @@ from scheduler.vault import Vault
 from scheduler.views import page_of, task_view
 from scheduler.work import Rules, not_found
 from scheduler.writer import FullError, Turn, Writer
+
+Q = TypeVar("Q", bound=asked.Request[pool.SessionReply])
 
 FULL_SECONDS = 5.0
 FACTS: dict[str, type[Event]] = {
@@ -96,33 +100,21 @@ def register(
 def register_pool(bus: Bus, writer: Writer, vault: Vault) -> None:
     """Register what changes the pool of sessions."""
 
-    @bus.answer(pool.AddSession)
-    async def add(request: pool.AddSession) -> pool.SessionReply:
-        return await writer.do(lambda turn: pool_work.add(turn, request, vault))
+    def answer(
+        kind: type[Q], work: Callable[[Turn, Q], Awaitable[pool.SessionReply]]
+    ) -> None:
+        async def reply(request: Q) -> pool.SessionReply:
+            return await writer.do(lambda turn: work(turn, request))
 
-    @bus.answer(pool.RemoveSession)
-    async def remove(request: pool.RemoveSession) -> pool.SessionReply:
-        return await writer.do(lambda turn: pool_work.remove(turn, request))
+        bus.answer(kind)(reply)
 
-    @bus.answer(pool.EnableSession)
-    async def enable(request: pool.EnableSession) -> pool.SessionReply:
-        return await writer.do(lambda turn: pool_work.enable(turn, request))
-
-    @bus.answer(pool.TestSession)
-    async def test(request: pool.TestSession) -> pool.SessionReply:
-        return await writer.do(lambda turn: pool_work.test(turn, request))
-
-    @bus.answer(pool.ReplaceCredential)
-    async def replace(request: pool.ReplaceCredential) -> pool.SessionReply:
-        return await writer.do(lambda turn: replace_work.replace(turn, request, vault))
-
-    @bus.answer(pool.SetSession)
-    async def change(request: pool.SetSession) -> pool.SessionReply:
-        return await writer.do(lambda turn: pool_work.change(turn, request))
-
-    @bus.answer(pool.DrainSession)
-    async def drain(request: pool.DrainSession) -> pool.SessionReply:
-        return await writer.do(lambda turn: pool_work.drain(turn, request))
+    answer(pool.AddSession, partial(pool_work.add, vault=vault))
+    answer(pool.RemoveSession, pool_work.remove)
+    answer(pool.EnableSession, pool_work.enable)
+    answer(pool.TestSession, pool_work.test)
+    answer(pool.ReplaceCredential, partial(replace_work.replace, vault=vault))
+    answer(pool.SetSession, pool_work.change)
+    answer(pool.DrainSession, pool_work.drain)
 
 
 def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
