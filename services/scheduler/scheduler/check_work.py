@@ -10,6 +10,7 @@ from scheduler.domain import checking, pool
 from scheduler.domain.rows import Session
 from scheduler.store import attempts, credentials, outbox, sessions
 from scheduler.store.credentials import Stored
+from scheduler.views import shown
 from scheduler.writer import Turn
 
 AT_ONCE = 4  # periodic checks in one look; the others' turn is the next
@@ -128,14 +129,9 @@ async def _tell(
         log.warning("new credential not taken: %s", rejected, extra=_about(session))
     turn.say(
         SessionChanged(
-            session=session.id,
+            **shown(session),
             n=revision,
             what="checked",
-            label=session.label,
-            state=session.state,
-            reason=session.reason,
-            until=session.until,
-            credits=session.credits,
             outcome=event.outcome,
             remedy=event.remedy,
             duplicate_of=duplicate_of,

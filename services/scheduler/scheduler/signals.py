@@ -10,6 +10,7 @@ from scheduler.domain import pool
 from scheduler.domain.rows import Session
 from scheduler.domain.steps import Signal
 from scheduler.store import sessions
+from scheduler.views import shown
 from scheduler.writer import Turn
 
 log = logging.getLogger("scheduler")
@@ -49,16 +50,4 @@ async def write_session(turn: Turn, before: Session, after: Session, why: str) -
         why,
         extra={"session": after.id, "code": after.code},
     )
-    turn.say(
-        SessionChanged(
-            session=after.id,
-            n=revision,
-            what="changed",
-            label=after.label,
-            state=after.state,
-            reason=after.reason,
-            until=after.until,
-            credits=after.credits,
-            why=why,
-        )
-    )
+    turn.say(SessionChanged(**shown(after), n=revision, what="changed", why=why))

@@ -1,7 +1,7 @@
 """How rows are shown: to clients in answers, to everybody in events."""
 
 from datetime import datetime
-from typing import overload
+from typing import Any, overload
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -57,6 +57,18 @@ def changed(
         error_message=task.error_message,
         files_deleted_at=task.files_deleted_at,
     )
+
+
+def shown(session: Session) -> dict[str, Any]:
+    """Return what an event says of a session that stays."""
+    return {
+        "session": session.id,
+        "label": session.label,
+        "state": session.state,
+        "reason": session.reason,
+        "until": session.until,
+        "credits": session.credits,
+    }
 
 
 async def task_view(db: AsyncConnection, task_id: str) -> asked.Task | None:
