@@ -1,5 +1,6 @@
 """How accounts are shown and used: on, off, how much, and no longer."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +18,7 @@ from standalone.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from jimeng_client import Session
+    from jimeng_client import Client, Session
 
 SessionId = Annotated[
     str, typer.Argument(metavar="ID", help="As `jimeng sessions list` shows it.")
@@ -57,28 +58,37 @@ def _why(session: "Session") -> str:
     return "; ".join(words) or "-"
 
 
-def enable(
-    session_id: SessionId,
-    *,
-    as_json: AsJson = False,
-    url: Url = DEFAULT_URL,
-    api_key: ApiKey = None,
-) -> None:
-    """Let an account take tasks again, of every model."""
-    with gateway(url, api_key) as client:
-        _show(client.sessions_enable(session_id), as_json=as_json)
+def _asking(
+    told: str, ask: Callable[["Client", str], "Session"]
+) -> Callable[..., None]:
+    """Return a command that asks one thing of an account and shows how it is then."""
+
+    def command(
+        session_id: SessionId,
+        *,
+        as_json: AsJson = False,
+        url: Url = DEFAULT_URL,
+        api_key: ApiKey = None,
+    ) -> None:
+        with gateway(url, api_key) as client:
+            _show(ask(client, session_id), as_json=as_json)
+
+    command.__doc__ = told
+    return command
 
 
-def disable(
-    session_id: SessionId,
-    *,
-    as_json: AsJson = False,
-    url: Url = DEFAULT_URL,
-    api_key: ApiKey = None,
-) -> None:
-    """Give an account no more tasks; what runs on it goes on."""
-    with gateway(url, api_key) as client:
-        _show(client.sessions_enable(session_id, enabled=False), as_json=as_json)
+enable = _asking(
+    "Let an account take tasks again, of every model.",
+    lambda client, session_id: client.sessions_enable(session_id),
+)
+disable = _asking(
+    "Give an account no more tasks; what runs on it goes on.",
+    lambda client, session_id: client.sessions_enable(session_id, enabled=False),
+)
+drain = _asking(
+    "Give an account no more tasks, and remove it when those on it have ended.",
+    lambda client, session_id: client.sessions_drain(session_id),
+)
 
 
 def change(
@@ -118,18 +128,6 @@ def change(
         fail("nothing to change: see --help", WRONG)
     with gateway(url, api_key) as client:
         _show(client.sessions_set(session_id, **given), as_json=as_json)
-
-
-def drain(
-    session_id: SessionId,
-    *,
-    as_json: AsJson = False,
-    url: Url = DEFAULT_URL,
-    api_key: ApiKey = None,
-) -> None:
-    """Give an account no more tasks, and remove it when those on it have ended."""
-    with gateway(url, api_key) as client:
-        _show(client.sessions_drain(session_id), as_json=as_json)
 
 
 def remove(
