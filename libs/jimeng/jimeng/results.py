@@ -90,15 +90,7 @@ def _transcoded(renditions: Any) -> Iterator[Link]:
 
 def _rendition(each: Any, name: str) -> Iterator[Link]:
     if url := _url(at(each, name)):
-        width, height = _sized(each, "width", "height")
-        yield Link(
-            url=url,
-            width=width,
-            height=height,
-            size=whole(at(each, "size")) or None,
-            format=word(at(each, "format")),
-            definition=word(at(each, "definition")),
-        )
+        yield _link(url, each, "width", "height", "format")
 
 
 def _modelled(model: Any) -> Iterator[Link]:
@@ -106,23 +98,23 @@ def _modelled(model: Any) -> Iterator[Link]:
     for each in (at(_parsed(model), "video_list") or {}).values():
         for name in ("main_url", "backup_url_1"):
             if url := _decoded(at(each, name)):
-                width, height = _sized(each, "vwidth", "vheight")
-                yield Link(
-                    url=url,
-                    width=width,
-                    height=height,
-                    size=whole(at(each, "size")) or None,
-                    format=word(at(each, "vtype")),
-                    definition=word(at(each, "definition")),
-                )
+                yield _link(url, each, "vwidth", "vheight", "vtype")
+
+
+def _link(url: str, each: Any, width: str, height: str, kind: str) -> Link:
+    """Read what stands beside a link; the places differ in some names."""
+    return Link(
+        url=url,
+        width=whole(at(each, width)) or None,
+        height=whole(at(each, height)) or None,
+        size=whole(at(each, "size")) or None,
+        format=word(at(each, kind)),
+        definition=word(at(each, "definition")),
+    )
 
 
 def _plain(values: list[Any]) -> Iterator[Link]:
     yield from (Link(url=url) for url in map(_url, values) if url)
-
-
-def _sized(each: Any, width: str, height: str) -> tuple[int | None, int | None]:
-    return whole(at(each, width)) or None, whole(at(each, height)) or None
 
 
 def _url(value: Any) -> str:
