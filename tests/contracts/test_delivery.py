@@ -139,18 +139,23 @@ async def test_the_death_of_a_step_is_told_before_its_dead_letter_is_stored(
     js, make_bus, until, step, caplog
 ):
     bus = make_bus("poller")
-
-    @bus.consume(step, concurrency=1)
-    async def handle(command):
-        raise AssertionError
-
-    await bus.start()
-    await js.delete_stream("EVT")
+    await _read_garbage_without(bus, step, "EVT")
     await bus.send_raw("cmd.poller.step.t1-3", b"{", "one", "t1")
     await until(lambda: "not stored" in caplog.text)
     await bus.stop()
     assert await _dead(js) is None
     assert await _left(js) == 1
+
+
+async def _read_garbage_without(bus, kind, stream):
+    """Take commands that cannot be read, while a stream of the bus is gone."""
+
+    @bus.consume(kind, concurrency=1)
+    async def handle(command):
+        raise AssertionError
+
+    await bus.start()
+    await bus.jetstream.delete_stream(stream)
 
 
 async def test_a_handler_that_hangs_is_cut_off_at_the_deadline(
@@ -299,13 +304,7 @@ async def test_a_dead_letter_that_cannot_be_stored_leaves_the_command_in_the_que
     js, make_bus, until, probe, caplog
 ):
     bus = make_bus("poller")
-
-    @bus.consume(probe, concurrency=1)
-    async def handle(command):
-        raise AssertionError
-
-    await bus.start()
-    await js.delete_stream("DLQ")
+    await _read_garbage_without(bus, probe, "DLQ")
     await bus.send_raw("cmd.poller.probe.a", b"{", "one", "-")
     await until(lambda: "not stored" in caplog.text)
     await bus.stop()
@@ -339,53 +338,44 @@ async def test_a_long_handler_keeps_its_command_by_saying_that_it_is_at_work(
 
 async def test_a_stopping_service_hands_its_commands_back_at_once(js, make_bus, probe):
     first = make_bus("poller", stop_seconds=0.1)
+    await _hang(first, probe, concurrency=1)
+    await first.stop()
+    await _is_taken_soon(make_bus("poller"), probe)
+
+
+async def _hang(bus, probe, **how):
+    """Have a bus at work on a command that does not end."""
     begun = asyncio.Event()
 
-    @first.consume(probe, concurrency=1)
+    @bus.consume(probe, **how)
     async def hang(command):
         begun.set()
         await asyncio.Event().wait()
 
-    await first.start()
-    await first.send(probe(name="a"), "one")
+    await bus.start()
+    await bus.send(probe(name="a"), "one")
     await begun.wait()
-    await first.stop()
 
-    second = make_bus("poller")
+
+async def _is_taken_soon(bus, probe):
+    """Expect a command to come to a bus that starts."""
     taken = asyncio.Event()
 
-    @second.consume(probe, concurrency=1)
+    @bus.consume(probe, concurrency=1)
     async def take(command):
         taken.set()
 
-    await second.start()
+    await bus.start()
     async with asyncio.timeout(5):  # ack_wait is 30 s
         await taken.wait()
 
 
 async def test_what_may_begin_again_is_not_waited_for_by_a_stop(js, make_bus, probe):
     first, second = make_bus("poller", stop_seconds=30), make_bus("poller")
-    begun = asyncio.Event()
-
-    @first.consume(probe, concurrency=4, restartable=True)
-    async def hang(command):
-        begun.set()
-        await asyncio.Event().wait()
-
-    await first.start()
-    await first.send(probe(name="a"), "one")
-    await begun.wait()
+    await _hang(first, probe, concurrency=4, restartable=True)
     async with asyncio.timeout(5):
         await first.stop()
-    taken = asyncio.Event()
-
-    @second.consume(probe, concurrency=1)
-    async def take(command):
-        taken.set()
-
-    await second.start()
-    async with asyncio.timeout(5):  # ack_wait is 30 s
-        await taken.wait()
+    await _is_taken_soon(second, probe)
 
 
 async def test_a_stopping_service_lets_a_handler_finish(js, make_bus, until, probe):
