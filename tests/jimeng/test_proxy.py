@@ -1,5 +1,5 @@
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 import httpx
@@ -70,13 +70,24 @@ async def socks4(site):
             writer.close()
             return
         writer.write(b"\0\x5a" + b"\0" * 6)
-        port = int(site.origin.rpartition(":")[2])
-        there, back = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(_pump(reader, back), _pump(there, writer))
+        await _carry_on(site, reader, writer)
 
+    async with _listening(serve) as host:
+        yield host, asked
+
+
+@asynccontextmanager
+async def _listening(serve):
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     server.close()
+
+
+async def _carry_on(site, reader, writer):
+    """Carry bytes between a client and the site until both have ended."""
+    port = int(site.origin.rpartition(":")[2])
+    there, back = await asyncio.open_connection("127.0.0.1", port)
+    await asyncio.gather(_pump(reader, back), _pump(there, writer))
 
 
 async def _pump(reader, writer):
@@ -126,13 +137,10 @@ async def socks5(site):
         await reader.readexactly(2)
         asked.append((user, word, name))
         writer.write(b"\x05\x00\x00\x01" + b"\0" * 6)
-        port = int(site.origin.rpartition(":")[2])
-        there, back = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(_pump(reader, back), _pump(there, writer))
+        await _carry_on(site, reader, writer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
-    server.close()
+    async with _listening(serve) as host:
+        yield host, asked
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks", "SOCKS5"])
