@@ -1,7 +1,8 @@
 """The way messages come and go: connect, consume, answer, emit, send, ask.
 
 FastStream over nats-py, with a guard for each way they can lose or repeat a message
-or hang a process; `delivery.py` has what becomes of a delivered message.
+or hang a process. What becomes of a delivered message is in `delivery.py`, how one gets
+into its stream in `publishing.py`.
 """
 
 import logging
