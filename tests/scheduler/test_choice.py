@@ -63,6 +63,17 @@ def test_who_may_take_a_task(given, fits):
             },
             3,
         ),
+        (
+            {
+                "state": "cooling",
+                "until": AGO,
+                "max_active": 5,
+                "active": 3,
+                "pending": 2,
+                "held": 2,
+            },
+            4,
+        ),
         ({"state": "cooling", "until": AGO, "max_active": 3, "active": 3}, 3),
         ({"max_active": 5, "daily_cap": 10, "today": 8, "active": 1}, 3),
         ({"max_active": 5, "daily_cap": 10, "today": 10, "active": 1}, 1),

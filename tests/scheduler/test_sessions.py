@@ -192,6 +192,28 @@ async def test_a_cooled_session_is_tried_with_one_task_before_it_gets_more(stage
     assert told.until is None
 
 
+async def test_what_waits_for_a_person_is_no_probe(stage):
+    session = await stage.session()
+    await stage.create()
+    await stage.permit(await stage.next(said.SubmitPlain))
+    await stage.app.stop()
+    with closing(sqlite3.connect(stage.data / "gateway.db")) as db, db:
+        db.execute("UPDATE tasks SET stage = 'held', due_at = NULL")
+        db.execute(
+            "UPDATE sessions SET state = 'cooling', setbacks = 2,"
+            " until = '2026-01-01T00:00:00.000000Z'"
+        )
+    await stage.start_scheduler()
+    await stage.create("t2")
+    while (probe := await stage.next(said.SubmitPlain)).task != "t2":
+        pass  # what was said before the stop may be said once more
+    await stage.permit(probe)
+    await stage.create("t3")
+    await stage.taken(3)
+    assert (await stage.read("t3")).status == "queued"
+    assert (await stage.look(session)).active == 2
+
+
 async def test_a_refused_prededuction_has_the_credits_read(stage):
     session = await stage.session()
     await stage.create()

@@ -44,12 +44,13 @@ def limit(session: Session) -> int:
 def slots(session: Session) -> int:
     """How many unended attempts it may have now.
 
-    After a pause one at a time is tried, beside those the site has taken already. A
-    daily cap leaves room for what is missing to it.
+    After a pause one at a time is tried, beside those the site has taken already and
+    those that wait for a person. A daily cap leaves room for what is missing to it.
     """
     most = limit(session)
     if session.state != "active":
-        most = min(most, session.active - session.pending + 1)
+        probes = session.pending - session.held
+        most = min(most, session.active - probes + 1)
     if session.daily_cap is not None:
         left = max(0, session.daily_cap - session.today)
         most = min(most, session.active + left)

@@ -102,9 +102,9 @@ class Session:
     """An upstream account as the pool sees it.
 
     `active` counts unended attempts, `pending` those of them that the site has not
-    accepted, `today` the jobs of its day, pending ones too. `learnt` is how many tasks
-    at a time the site was seen to take, where that is fewer than `max_active`; `streak`
-    how many it accepted there since.
+    accepted, `held` those of these that wait for a person, `today` the jobs of its day,
+    pending ones too. `learnt` is how many tasks at a time the site was seen to take,
+    where that is fewer than `max_active`; `streak` how many it accepted there since.
     """
 
     id: str
@@ -114,6 +114,7 @@ class Session:
     max_active: int = 2
     active: int = 0
     pending: int = 0
+    held: int = 0
     today: int = 0
     reason: str | None = None
     code: str | None = None

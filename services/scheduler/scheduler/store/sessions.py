@@ -8,6 +8,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    exists,
     func,
     insert,
     literal_column,
@@ -44,12 +45,18 @@ def _count(name: str, *conditions: Any) -> Any:
 
 def _sessions(*more: Any) -> Select[Any]:
     """Select sessions that are in the pool, with what is counted."""
+    of_held = exists().where(
+        tasks.c.id == attempts.c.task,
+        tasks.c.attempt == attempts.c.n,
+        tasks.c.stage == "held",
+    )
     took = or_(attempts.c.upstream_id.is_not(None), attempts.c.charged.is_(True))
     return (
         select(
             sessions,
             _count("active", attempts.c.state != "ended"),
             _count("pending", attempts.c.state.in_(PENDING)),
+            _count("held", attempts.c.state == "permitted", of_held),
             _count(
                 "accepted",
                 attempts.c.permitted_at
@@ -252,6 +259,7 @@ def session_of(row: Row[Any]) -> Session:
         max_active=row.max_active,
         active=row.active,
         pending=row.pending,
+        held=row.held,
         today=row.accepted + row.pending,
         reason=row.reason,
         code=row.code,
