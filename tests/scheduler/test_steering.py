@@ -179,6 +179,18 @@ async def test_a_task_fails_at_its_deadline_though_nothing_else_happens(staged):
         assert datetime.now(UTC) >= soon
 
 
+async def test_what_only_has_a_session_counts_for_the_cap_of_the_pool(staged):
+    async with staged(concurrency=1) as stage:
+        await stage.session()
+        await stage.create()
+        await stage.next(said.SubmitPlain)
+        await stage.create("t2")
+        await stage.taken(2)
+        assert (await stage.read("t2")).status == "queued"
+        await cancelled(stage)
+        assert (await stage.next(said.SubmitPlain)).task == "t2"
+
+
 async def with_references(stage):
     job = Job(
         model="jimeng-video-3.0",

@@ -88,7 +88,7 @@ async def dispatch_waiting(turn: Turn, rules: Rules) -> datetime | None:
 async def _room(turn: Turn, rules: Rules, wanted: int) -> int:
     if rules.concurrency is None:
         return wanted
-    running = await attempts.between_permit_and_generated(turn.db)
+    running = await attempts.at_work(turn.db)
     return max(0, rules.concurrency - running)
 
 

@@ -47,7 +47,7 @@ def dispatch(
 
     Higher priority first (an hour's wait counts as a step of it), then the owner with
     the fewest at work, then the older task. `running` counts each owner's; `room` is
-    how many more may be between permit and generated over the whole pool.
+    how many more may hold a slot over the whole pool.
     """
     models = {task.model.key: task.model for task in waiting}
     able = {

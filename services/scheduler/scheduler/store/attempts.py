@@ -198,8 +198,11 @@ async def unsettled(db: AsyncConnection, session: str) -> int:
     return await unended(db, session) + int(storing or 0)
 
 
-async def between_permit_and_generated(db: AsyncConnection) -> int:
-    """Return how many attempts are reserved or sent over the whole pool."""
+async def at_work(db: AsyncConnection) -> int:
+    """Return how many attempts hold a slot over the whole pool.
+
+    Reserved ones too: what has a session gets its permit without being counted again.
+    """
     found = await db.scalar(
         select(func.count()).select_from(attempts).where(attempts.c.state != "ended")
     )
