@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts.requests import ReadTask, RequestRefusedError
-from contracts.tasks import CreateTask, SubmitPlain
+from contracts.tasks import CreateTask, PollSession, SubmitPlain
 from contracts.values import Job
 from scheduler.app import create_app
 from scheduler.settings import SchedulerSettings
@@ -42,6 +42,26 @@ async def test_a_task_of_a_model_that_is_gone_holds_up_no_other(hands, until, ca
 
     await until(looked_at)
     assert "t1" in {getattr(r, "task", "") for r in caplog.records}
+
+
+async def test_a_session_that_cannot_be_read_stops_no_poll_of_another(
+    nats, make_bus, until, tmp_path, caplog
+):
+    async with Stage(nats, make_bus, until, tmp_path) as stage:
+        await stage.session()
+        submit = await stage.runs()
+        await stage.app.stop()
+        with closing(sqlite3.connect(stage.data / "gateway.db")) as db, db:
+            db.execute(
+                "insert into sessions (id, label, state, closed_models, region, masked,"
+                " has_proxy, max_active, created_at, updated_at)"
+                " values ('s9', 'broken', 'active', '[{}]', 'cn', '0', 0, 1, '2', '2')"
+            )
+        while not stage.commands.empty():
+            stage.commands.get_nowait()
+        await stage.start_scheduler()
+        assert (await stage.next(PollSession)).session == submit.session
+    assert any("look_after_checks" in r.getMessage() for r in caplog.records)
 
 
 async def test_a_late_step_of_a_model_that_is_gone_holds_up_no_other(

@@ -1,6 +1,8 @@
 """How long files are kept: a task says that they are gone before they are."""
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -60,6 +62,16 @@ async def test_files_of_an_old_task_are_deleted_once_the_task_has_said_so(stage)
     assert after.status == "cancelled"
     assert command.task == "t1"
     assert (await stage.read("t2")).files_deleted_at is None  # it had none
+
+
+async def test_a_broken_task_keeps_no_others_files(stage, caplog):
+    await cancelled(stage, "t1")
+    await cancelled(stage, "t2")
+    with closing(sqlite3.connect(stage.data / "gateway.db")) as db, db:
+        db.execute("update tasks set error_code = 'of tomorrow' where id = 't1'")
+    await keep(stage, retention_days=AT_ONCE)
+    assert (await stage.next(said.DeleteFiles)).task == "t2"
+    assert "t1" in {getattr(r, "task", "") for r in caplog.records if r.exc_info}
 
 
 async def test_files_stay_without_retention_and_while_they_are_young(stage):

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 
 from sqlalchemy.exc import DBAPIError
@@ -78,7 +78,7 @@ def create_app(settings: SchedulerSettings) -> App:
     @asynccontextmanager
     async def resumed() -> AsyncIterator[None]:
         online.set()
-        await writer.do(handlers.look_again)
+        await _look_again(writer)
         async with running(lambda: _reconcile(writer, reads, settings)):
             yield
 
@@ -94,9 +94,24 @@ async def _reconcile(
     kept = settings.retention_days and timedelta(days=settings.retention_days)
     while True:
         await asyncio.sleep(settings.reconcile_secs)
-        try:
-            await writer.do(handlers.look_again)
-            if kept:
+        await _look_again(writer)
+        if kept:
+            with _shielded("old files"):
                 await keeping.delete_old(reads, writer, kept)
-        except (DBAPIError, RequestRefusedError) as error:  # a full disk, say
-            log.warning("not looked at what was lost, again soon: %s", error)
+
+
+async def _look_again(writer: Writer) -> None:
+    for look in handlers.LOOKS:
+        with _shielded(look.__name__):
+            await writer.do(look)
+
+
+@contextmanager
+def _shielded(what: str) -> Iterator[None]:
+    """Go on with the rest, and with this one next time, whatever fails."""
+    try:
+        yield
+    except (DBAPIError, RequestRefusedError) as error:  # a full disk, say
+        log.warning("%s not looked after, again soon: %s", what, error)
+    except Exception:
+        log.exception("%s not looked after, again soon", what)

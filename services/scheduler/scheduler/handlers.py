@@ -181,8 +181,9 @@ def _room() -> Iterator[None]:
         raise Again(FULL_SECONDS) from None
 
 
-async def look_again(turn: Turn) -> None:
-    """Take up what was left or lost: nothing is reset, only looked at."""
-    await pool_work.take_out_drained(turn)
-    await check_work.look_after_checks(turn)
-    await queueing.reconcile(turn)
+# What takes up what was left or lost: nothing is reset, only looked at.
+LOOKS = (
+    pool_work.take_out_drained,
+    check_work.look_after_checks,
+    queueing.reconcile,
+)

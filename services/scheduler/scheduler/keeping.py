@@ -47,16 +47,21 @@ async def delete_old(reads: AsyncEngine, writer: Writer, age: timedelta) -> None
     while True:
         async with reading(reads) as db:
             found = await files.old(db, now() - age, AT_ONCE)
-        if found:
-            await writer.do(partial(_delete, found=found))
-        if len(found) < AT_ONCE:
+        gone = await writer.do(partial(_delete, found=found)) if found else 0
+        if not gone or len(found) < AT_ONCE:
             return
 
 
-async def _delete(turn: Turn, *, found: list[str]) -> None:
+async def _delete(turn: Turn, *, found: list[str]) -> int:
+    """Return of how many tasks the files are deleted."""
     needed = await files.needed(turn.db)
+    gone = 0
     for task_id in found:
-        task = await tasks.load(turn.db, task_id)
+        try:
+            task = await tasks.load(turn.db, task_id)
+        except ValueError:  # of another version, perhaps
+            log.exception("files of a task are not deleted", extra={"task": task_id})
+            continue
         if task is None or task_id in needed:
             continue
         after = replace(task, files_deleted_at=turn.now, updated_at=turn.now)
@@ -65,3 +70,5 @@ async def _delete(turn: Turn, *, found: list[str]) -> None:
         if event and await files.deleted(turn.db, after):
             turn.say(event)
             turn.say(DeleteFiles(task=task_id))
+            gone += 1
+    return gone

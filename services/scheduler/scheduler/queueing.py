@@ -2,12 +2,15 @@
 
 import logging
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from time import monotonic
 
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
 from contracts.tasks import PollSession
 from contracts.values import Stage
-from jimeng import InvalidJob
 from scheduler.domain import choice, dispatch
 from scheduler.domain.rows import Attempt, Session
 from scheduler.domain.steps import Due, Reserved, Step
@@ -21,6 +24,7 @@ FLEETING_KEPT = timedelta(hours=2)
 LONG_SECONDS = 0.02
 REST = 4
 EXPLAINED = 100  # tasks told in one transaction why they wait
+PUT_OFF = timedelta(minutes=5)  # of a task that could not be looked after
 
 
 class Lookout:
@@ -28,61 +32,89 @@ class Lookout:
 
     With a long queue dispatch takes its time; then it rests four times as long, so
     that the transactions of those who wait for an answer do not each pay for it.
+
+    A task that cannot be looked after, of another version perhaps, is told of once and
+    put off: it must not stop the others, nor take their place.
     """
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._rested_at = 0.0
+        self._told: set[str] = set()
+        self._failed = False
 
     async def look(self, turn: Turn) -> float | None:
         """Do what is due now; return in how many seconds to look again."""
-        moments = [await _look_at_late(turn, self._rules), await self._dispatch(turn)]
+        moments = [await self._look_at_late(turn), await self._dispatch(turn)]
         coming = min((m for m in moments if m), default=None)
         # A hair later than due: at the very moment it may not be yet.
         return (coming - turn.now).total_seconds() + 0.01 if coming else None
+
+    async def _look_at_late(self, turn: Turn) -> datetime | None:
+        for task_id, moment in await tasks.due(turn.db):
+            if moment > turn.now:
+                return moment
+            async with self._apart(turn, task_id):
+                if task := await tasks.load(turn.db, task_id):
+                    await advance_task(turn, task, Due(), self._rules)
+        return None
 
     async def _dispatch(self, turn: Turn) -> datetime | None:
         began = monotonic()
         if began < self._rested_at:
             return turn.now + timedelta(seconds=self._rested_at - began)
-        again = await dispatch_waiting(turn, self._rules)
+        again = await self._dispatch_waiting(turn)
         if (took := monotonic() - began) > LONG_SECONDS:
             self._rested_at = monotonic() + REST * took
         return again
 
+    async def _dispatch_waiting(self, turn: Turn) -> datetime | None:
+        """Give waiting tasks their sessions; return when a pause ends."""
+        self._failed = False
+        waiting, strange, pause = await tasks.waiting(turn.db, turn.now)
+        for task_id, why in strange:
+            await self._put_off(turn, task_id, why)
+        if not waiting:
+            return pause
+        found = await sessions.pool(turn.db)
+        room = await _room(turn, self._rules, len(waiting))
+        running = await tasks.running_of(turn.db)
+        plan = dispatch.dispatch(
+            waiting, found, running, room, turn.now, policy=self._rules.policy
+        )
+        by_id = {s.id: s for s in found}
+        for task_id, session_id in plan.pairs:
+            async with self._apart(turn, task_id):
+                await _reserve(turn, task_id, by_id[session_id], self._rules)
+        for task_id, stage in plan.stages[:EXPLAINED]:
+            async with self._apart(turn, task_id):
+                await _explain(turn, task_id, stage)
+        # The rest at once, not in one transaction; or who was behind a broken one.
+        if len(plan.stages) > EXPLAINED or self._failed:
+            return turn.now
+        ends = [s.until for s in found if s.until and s.until > turn.now]
+        return min([*ends, pause] if pause else ends, default=None)
 
-async def _look_at_late(turn: Turn, rules: Rules) -> datetime | None:
-    for task_id, moment in await tasks.due(turn.db):
-        if moment > turn.now:
-            return moment
-        if task := await tasks.load(turn.db, task_id):
-            try:
-                await advance_task(turn, task, Due(), rules)
-            except InvalidJob:  # of another version: it must not stop the others
-                log.exception("a task of an unknown model", extra={"task": task_id})
-    return None
+    @asynccontextmanager
+    async def _apart(self, turn: Turn, task_id: str) -> AsyncIterator[None]:
+        """Do something to one task; where it fails, nothing of it is left."""
+        said = len(turn.parcels)
+        try:
+            async with turn.db.begin_nested():
+                yield
+        except Exception as error:
+            if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
+                raise  # not this row's fault
+            del turn.parcels[said:]
+            self._failed = True
+            await self._put_off(turn, task_id, error)
 
-
-async def dispatch_waiting(turn: Turn, rules: Rules) -> datetime | None:
-    """Give waiting tasks their sessions; return when a pause ends."""
-    waiting, pause = await tasks.waiting(turn.db, turn.now)
-    if not waiting:
-        return pause
-    found = await sessions.pool(turn.db)
-    room = await _room(turn, rules, len(waiting))
-    running = await tasks.running_of(turn.db)
-    plan = dispatch.dispatch(
-        waiting, found, running, room, turn.now, policy=rules.policy
-    )
-    by_id = {s.id: s for s in found}
-    for task_id, session_id in plan.pairs:
-        await _reserve(turn, task_id, by_id[session_id], rules)
-    for task_id, stage in plan.stages[:EXPLAINED]:
-        await _explain(turn, task_id, stage)
-    if len(plan.stages) > EXPLAINED:  # the rest at once, but not in one transaction
-        return turn.now
-    ends = [s.until for s in found if s.until and s.until > turn.now]
-    return min([*ends, pause] if pause else ends, default=None)
+    async def _put_off(self, turn: Turn, task_id: str, why: Exception) -> None:
+        await tasks.put_off(turn.db, task_id, turn.now + PUT_OFF)
+        if task_id not in self._told:
+            self._told.add(task_id)
+            about = {"task": task_id}
+            log.error("a task cannot be looked after", exc_info=why, extra=about)
 
 
 async def _room(turn: Turn, rules: Rules, wanted: int) -> int:

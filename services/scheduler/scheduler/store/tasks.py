@@ -1,11 +1,22 @@
 """Statements about tasks and their results."""
 
-import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    Row,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,7 +37,6 @@ from scheduler.domain.rows import Task
 from scheduler.store.near import LONG
 from scheduler.store.tables import attempts, results, tasks
 
-log = logging.getLogger("scheduler")
 BACKLOG = 50  # waiting tasks of one owner and model looked at in one dispatch
 AT_ONCE = 100  # due tasks looked at in one transaction
 
@@ -103,8 +113,8 @@ async def save(db: AsyncConnection, before: Task, task: Task) -> bool:
 
 async def waiting(
     db: AsyncConnection, now: datetime
-) -> tuple[list[Waiting], datetime | None]:
-    """Return who may go next, and when the next pause ends.
+) -> tuple[list[Waiting], list[tuple[str, InvalidJob]], datetime | None]:
+    """Return who may go next, who never can and why, and when the next pause ends.
 
     The first ones of each owner and model, so that many who cannot go do not hide one
     who can.
@@ -132,7 +142,14 @@ async def waiting(
     rows = (await db.execute(first)).all()
     resumed = select(func.min(tasks.c.not_before)).prefix_with(LONG)
     pause = await db.scalar(resumed.where(queued, tasks.c.not_before > now))
-    return [task for task in map(_waiting_of, rows) if task], pause
+    able: list[Waiting] = []
+    strange: list[tuple[str, InvalidJob]] = []
+    for row in rows:
+        try:
+            able.append(_waiting_of(row))
+        except InvalidJob as error:  # of another version
+            strange.append((row.id, error))
+    return able, strange, pause
 
 
 async def running_of(db: AsyncConnection) -> dict[str | None, int]:
@@ -157,18 +174,26 @@ async def due(db: AsyncConnection) -> list[tuple[str, datetime]]:
     return [(row.id, row.due_at) for row in rows]
 
 
-def _waiting_of(row: Any) -> Waiting | None:
-    try:
-        model = find_model(row.model)
-    except InvalidJob:  # of another version: it must not stop the others
-        log.exception("a task of an unknown model waits", extra={"task": row.id})
-        return None
+async def put_off(db: AsyncConnection, task_id: str, until: datetime) -> None:
+    """Look at a task later, whatever it waits for."""
+    then = literal(until, tasks.c.due_at.type)
+    await db.execute(
+        update(tasks)
+        .where(tasks.c.id == task_id)
+        .values(
+            not_before=case((tasks.c.status == "queued", then)),
+            due_at=case((tasks.c.due_at.is_not(None), then)),
+        )
+    )
+
+
+def _waiting_of(row: Any) -> Waiting:
     return Waiting(
         id=row.id,
         owner=row.owner,
         rank=row.rank,
         created_at=row.created_at,
-        model=model,
+        model=find_model(row.model),
         stage=row.stage,
     )
 
