@@ -143,8 +143,7 @@ async def test_what_a_rollback_left_in_the_outbox_goes_with_the_next_commit(
 async def test_a_poll_is_tried_no_more_once_its_worker_has_asked(office, until):
     await office.say(POLL)
     await office.say(CHECK)
-    await until(office.both_there)
-    assert await office.left() == [POLL.subject]
+    await until(lambda: waits(office, POLL.subject))
     office.relay.unneeded(POLL)
     office.relay.unneeded(CHECK)  # that is issued: nothing to give up
     await until(lambda: waits(office))
