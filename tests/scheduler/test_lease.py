@@ -217,6 +217,7 @@ async def test_one_without_nats_stands_back_and_goes_on_when_nobody_took_over(
     async with run() as only:
         await only.says(READY)
         await create(hands)
+        await taken(hands, until)
         nats.kill()
         await only.says("another scheduler may go on")
         nats.start()

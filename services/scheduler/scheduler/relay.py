@@ -65,7 +65,8 @@ class Relay:
                     working.create_task(self._work_off(name, writer))
 
     def _join(self, line: deque[Parcel], parcel: Parcel, writer: Writer) -> None:
-        if any(waiting.body == parcel.body for waiting in line):  # as good as two
+        command = parcel.stream == "CMD"  # of events each counts
+        if command and any(waiting.body == parcel.body for waiting in line):
             self._forget(parcel, writer)
         else:
             line.append(parcel)
