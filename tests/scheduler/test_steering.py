@@ -158,6 +158,30 @@ async def test_a_held_task_is_sent_again_as_the_same(staged):
         assert (await stage.read()).attempts[0].sends == 2
 
 
+async def test_a_hold_is_ended_once_however_often_that_is_asked(staged):
+    async with staged(unknown_submit="hold", **SETTLED) as stage:
+        await held(stage)
+        resend = asked.ResolveTask(task="t1", action="resend")
+        first, again = [await stage.hands.ask(resend) for _ in range(2)]
+        assert first == again
+        fail = asked.ResolveTask(task="t1", action="fail")
+        assert await refused(stage, fail) == (409, "task-not-held")
+        assert (await stage.permit(await stage.next(said.SubmitPlain), "two")).granted
+        late = await stage.hands.ask(resend)
+        assert (late.stage, late.attempts[0].sends) == ("sending", 2)
+        for n in (4, 5, 6):
+            await stage.hands.emit(said.Absent(task="t1", attempt=1, n=n))
+
+        async def is_held():
+            return (await stage.read()).stage == "held"
+
+        await stage.until(is_held)
+        ended, again = [await stage.hands.ask(fail) for _ in range(2)]
+        assert ended == again
+        assert ended.status == "failed"
+        assert await refused(stage, resend) == (409, "task-not-held")
+
+
 async def test_a_held_task_is_given_up_and_its_slot_comes_back(staged):
     async with staged(unknown_submit="hold", **SETTLED) as stage:
         submit = await held(stage)

@@ -148,7 +148,10 @@ class CancelTask(Request[Cancelled]):
 
 
 class ResolveTask(Request[Task]):
-    """End a hold: send it again, or fail it. Refused for a task that is not held."""
+    """End a hold: send it again, or fail it. Refused for a task that is not held.
+
+    Asked again, for an answer that was lost, it does nothing more.
+    """
 
     SUBJECT: ClassVar[str] = "req.scheduler.resolve_task"
     REPLY: ClassVar[type[BaseModel]] = Task

@@ -102,13 +102,19 @@ def _charged(attempt: Attempt | None) -> Literal["false", "true", "unknown"]:
 
 
 async def resolve(turn: Turn, wish: asked.ResolveTask, rules: Rules) -> asked.Task:
-    """End a hold as an operator says."""
+    """End a hold as an operator says; the same asked again ends nothing more."""
     task = await _load(turn, wish.task)
-    if task.stage != "held":
+    done = f"resolve:{task.id}:{task.attempt}:"
+    if task.stage == "held":
+        for action in ("resend", "fail"):  # of an earlier hold
+            await outbox.forget(turn.db, done + action)
+        await outbox.first_time(turn.db, done + wish.action, turn.now)
+        await advance_task(turn, task, ResolveAsked(wish.action), rules)
+        about = {"task": task.id}
+        log.warning("hold ended by an operator: %s", wish.action, extra=about)
+    elif not await outbox.seen(turn.db, done + wish.action):
         where = task.stage or task.status
         raise refusal(409, "task-not-held", f"the task is not held: it is {where}")
-    await advance_task(turn, task, ResolveAsked(wish.action), rules)
-    log.warning("hold ended by an operator: %s", wish.action, extra={"task": task.id})
     return await _view(turn, task.id)
 
 

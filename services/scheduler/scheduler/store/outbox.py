@@ -38,6 +38,17 @@ async def first_time(db: AsyncConnection, event_id: str, now: datetime) -> bool:
     return done.rowcount == 1
 
 
+async def seen(db: AsyncConnection, event_id: str) -> bool:
+    """Whether an event was taken in."""
+    found = await db.scalar(select(inbox.c.id).where(inbox.c.id == event_id))
+    return found is not None
+
+
+async def forget(db: AsyncConnection, event_id: str) -> None:
+    """Take an event for new, should it come again."""
+    await db.execute(delete(inbox).where(inbox.c.id == event_id))
+
+
 async def forget_old(
     db: AsyncConnection, before: datetime, fleeting_before: datetime
 ) -> None:
