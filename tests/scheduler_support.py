@@ -42,6 +42,7 @@ class Stage:
             said.PollSession,
             said.StoreResults,
             said.DeleteFiles,
+            said.DeleteResults,
             CheckSession,
         ):
             if kind not in self.deaf:

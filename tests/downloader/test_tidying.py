@@ -6,7 +6,7 @@ import time
 import pytest
 
 from blobs import open_store
-from contracts.tasks import DeleteFiles
+from contracts.tasks import DeleteFiles, DeleteResults
 from contracts.workers import AskOrphans, Orphans
 from downloader.app import create_app
 from downloader.settings import Settings
@@ -67,6 +67,19 @@ async def test_files_are_deleted_as_told_also_twice(
             await until(lambda: _none_left(scheduler))
     assert not (store.folder / "t1").exists()
     assert await store.exists("t2/result-0.mp4")
+
+
+async def test_results_are_deleted_and_what_was_given_stays(
+    nats, scheduler, store, until, tmp_path
+):
+    kept = ["t1/reference-1.png", "t2/result-0.png"]
+    for key in ["t1/result-0.png", "t1/result-11.mp4", "t1/poster-11.jpg", *kept]:
+        await store.put(key, _once(b"x"))
+    async with running(create_app(read_settings(Settings, nats, tmp_path))):
+        for number in range(2):
+            await scheduler.bus.send(DeleteResults(task="t1"), f"{number}")
+            await until(lambda: _none_left(scheduler))
+    assert [k for task in ("t1", "t2") for k in await store.keys(task)] == kept
 
 
 async def _once(data):

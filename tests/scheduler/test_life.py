@@ -403,6 +403,22 @@ def test_what_is_stored_for_an_ended_task_is_thrown_away():
     assert run(RESERVED, PERMIT, GENERATED, STORED, STORED).commands == ()
 
 
+@pytest.mark.parametrize(
+    "no",
+    [
+        said.StoreFailed(**ONE, detail="the second of two is gone"),
+        said.Died(**ONE, n=1, service="downloader", reason="deadline"),
+    ],
+)
+def test_what_is_stored_of_a_part_is_thrown_away(no):
+    discard = (said.DeleteResults(task="t"),)
+    storing = run(RESERVED, PERMIT, GENERATED)
+    assert then(storing, no).task.status == "failed"
+    assert then(storing, no).commands == discard
+    late = then(storing, CancelAsked(), no)
+    assert (late.task.status, late.commands) == ("cancelled", discard)
+
+
 def test_cancel_of_a_held_task_gives_its_slot_back():
     limits = replace(LIMITS, on_unknown="hold")
     held = run(RESERVED, PERMIT, UNKNOWN, *ABSENT[:3], limits=limits)

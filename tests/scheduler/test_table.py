@@ -73,7 +73,7 @@ def test_an_end_is_an_end(status, state):
         if before.task.ended:
             assert untimed(step.task) == untimed(before.task), (row, event)
             kinds = {type(command) for command in step.commands}
-            assert kinds <= {said.DeleteFiles}, (row, event)
+            assert kinds <= {said.DeleteFiles, said.DeleteResults}, (row, event)
         same = before.attempt and before.attempt.n == step.attempt.n
         if same and before.attempt.state == "ended":
             assert step.attempt == before.attempt, (row, event)

@@ -39,6 +39,7 @@ COMMANDS: tuple[type[Command], ...] = (
     tasks.PollSession,
     tasks.StoreResults,
     tasks.DeleteFiles,
+    tasks.DeleteResults,
     sessions.CheckSession,
 )
 WORKERS_FACTS: tuple[str, ...] = (

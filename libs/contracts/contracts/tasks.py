@@ -8,6 +8,7 @@ wait        -> PollSession       scheduler -> poller        Progressed, Generate
                                                             GenerationFailed, Absent
 store       -> StoreResults      scheduler -> downloader    Stored, StoreFailed
 afterwards  -> DeleteFiles       scheduler -> downloader
+            -> DeleteResults     scheduler -> downloader
 any step    -> (gave up)         the bus                    Died
 all along   -> TaskChanged       scheduler -> everybody
 """
@@ -121,6 +122,18 @@ class DeleteFiles(Command):
 
     task: str
     keys: tuple[str, ...] = ()
+
+
+class DeleteResults(Command):
+    """Delete what was stored of results that nobody will be shown, and their pictures.
+
+    scheduler -> downloader.
+    """
+
+    SUBJECT: ClassVar[str] = "cmd.downloader.discard.{task}"
+    DEADLINE_SECONDS: ClassVar[float | None] = None
+
+    task: str
 
 
 class TaskEvent(Event):

@@ -27,6 +27,8 @@ _URL = re.compile(
 )
 _RANGE = re.compile(r"bytes (?:(?P<start>[0-9]+)-[0-9]+|\*)/(?P<total>[0-9]+)")
 
+_MADE = _RESULT, _POSTER = "result-", "poster-"
+
 Meaning = Literal["all", "rest", "complete", "expired", "useless", "later", "anew"]
 
 
@@ -127,7 +129,7 @@ class Place:
     @property
     def draft(self) -> str:
         """The key of what is not whole yet, whatever it will turn out to be."""
-        return f"{self.task}/result-{self.index}"
+        return f"{self.task}/{_RESULT}{self.index}"
 
     def key(self, extension: str) -> str:
         """Return the key of the stored result."""
@@ -136,7 +138,7 @@ class Place:
     @property
     def poster(self) -> str:
         """The key of the picture of it."""
-        return f"{self.task}/poster-{self.index}.jpg"
+        return f"{self.task}/{_POSTER}{self.index}.jpg"
 
     def among(self, keys: Sequence[str]) -> str | None:
         """Return the key of this result, if it is one of these."""
@@ -157,6 +159,11 @@ class Place:
             duration_ms=found.duration_ms,
             poster=poster,
         )
+
+
+def is_result(key: str) -> bool:
+    """Whether a key is of a result or its picture, and not of what a client gave."""
+    return key.partition("/")[2].startswith(_MADE)
 
 
 def stored(command: StoreResults, results: Sequence[ResultRef]) -> Stored:

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 
 from blobs import Store
 from contracts.bus import Bus
-from contracts.tasks import DeleteFiles
+from contracts.tasks import DeleteFiles, DeleteResults
 from contracts.workers import AskOrphans
+from downloader.domain import is_result
 from runtime.background import running
 
 EVERY_SECONDS = 3600.0
@@ -28,6 +29,12 @@ def register(bus: Bus, store: Store) -> None:
         for prefix in command.keys or (command.task,):
             await store.delete(prefix)
         log.info("files are deleted, nobody needs them")
+
+    @bus.consume(DeleteResults, concurrency=4)
+    async def delete_results(command: DeleteResults) -> None:
+        for key in filter(is_result, await store.keys(command.task)):
+            await store.delete(key)
+        log.info("results are deleted, nobody is shown them")
 
 
 @asynccontextmanager

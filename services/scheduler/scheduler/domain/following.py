@@ -111,18 +111,22 @@ def stored_for_nobody(
 def store_failed(
     task: Task, attempt: Attempt, event: said.StoreFailed, now: datetime, _: Limits
 ) -> Step:
-    """What was made cannot be had."""
-    code = event.code or ErrorCode.DOWNLOAD_FAILED
-    return Step(failed(task, code, event.detail, now), attempt)
+    """What was made cannot be had, or not all of it; the rest belongs to nobody."""
+    if not task.ended:
+        code = event.code or ErrorCode.DOWNLOAD_FAILED
+        task = failed(task, code, event.detail, now)
+    return Step(task, attempt, (said.DeleteResults(task=task.id),))
 
 
 def died(
     task: Task, attempt: Attempt, event: said.Died, now: datetime, _: Limits
 ) -> Step:
-    """Fail when the downloader gave up."""
+    """Fail when the downloader gave up; what it has stored belongs to nobody."""
     if event.service != "downloader":
         return Step(task, attempt)
-    return Step(failed(task, ErrorCode.DOWNLOAD_FAILED, event.reason, now), attempt)
+    if not task.ended:
+        task = failed(task, ErrorCode.DOWNLOAD_FAILED, event.reason, now)
+    return Step(task, attempt, (said.DeleteResults(task=task.id),))
 
 
 def cancel(

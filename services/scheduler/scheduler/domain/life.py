@@ -51,6 +51,11 @@ _SEEN: Mapping[type, Decide] = {  # as well; a late no is about what was not see
     said.Generated: following.generated,
     said.GenerationFailed: following.generation_failed,
 }
+_STORED_LATE: Mapping[type, Decide] = {
+    said.Stored: following.stored_for_nobody,
+    said.StoreFailed: following.store_failed,
+    said.Died: following.died,
+}
 TABLE: Mapping[Situation, Mapping[type, Decide]] = {
     ("queued", None): {**_WAITING, Adopted: sending.adopted},
     ("queued", "ended"): _WAITING,
@@ -89,8 +94,8 @@ TABLE: Mapping[Situation, Mapping[type, Decide]] = {
         CancelAsked: following.cancel,
         Due: following.due,
     },
-    ("cancelled", "ended"): {said.Stored: following.stored_for_nobody},
-    ("failed", "ended"): {said.Stored: following.stored_for_nobody},
+    ("cancelled", "ended"): _STORED_LATE,
+    ("failed", "ended"): _STORED_LATE,
     ("cancelled", "permitted"): _FOLLOWED,
     ("failed", "permitted"): _FOLLOWED,
     ("cancelled", "known"): _SEEN,
