@@ -22,7 +22,7 @@ from scheduler.store.engine import (
     reading_engine,
     writing_engine,
 )
-from scheduler.store.migrate import _config, migrate
+from scheduler.store.migrate import _config, migrate, prepare
 from scheduler.store.tables import metadata
 
 
@@ -166,6 +166,41 @@ def test_an_upgrade_that_is_killed_leaves_the_database_as_it_was(tmp_path):
         (copy,) = folder.glob("gateway.db.before-*")
         assert _revision(copy) == "0001"
     assert deaths > 2
+
+
+def beats(folder):
+    with closing(sqlite3.connect(folder / "gateway.db")) as database:
+        return database.execute("SELECT epoch, beat FROM lease").fetchone()
+
+
+@pytest.mark.parametrize(("owner", "epoch"), [("another", 8), (None, 7)])
+def test_only_the_holder_of_the_lease_upgrades(tmp_path, owner, epoch):
+    url = database_url("", tmp_path)
+    command.upgrade(_config(url), "0002")
+    with closing(sqlite3.connect(tmp_path / "gateway.db")) as db, db:
+        db.execute("UPDATE lease SET owner = ?, epoch = ?", (owner, epoch))
+    with pytest.raises(RuntimeError, match="nothing was upgraded"):
+        migrate(url, epoch=7)
+    assert _revision(tmp_path / "gateway.db") == "0002"
+    with closing(sqlite3.connect(tmp_path / "gateway.db")) as db, db:
+        db.execute("UPDATE lease SET owner = 'me', epoch = 7, beat = 3")
+    migrate(url, epoch=7)
+    assert _revision(tmp_path / "gateway.db") > "0002"
+    assert beats(tmp_path) == (7, 4)  # so that a standby waits anew
+
+
+@pytest.mark.parametrize(
+    ("found", "left"), [(None, False), ("0001", False), ("0002", True)]
+)
+def test_who_comes_makes_what_is_missing_and_leaves_what_has_a_lease(
+    tmp_path, found, left
+):
+    url = database_url("", tmp_path)
+    if found:
+        command.upgrade(_config(url), found)
+    prepare(url)
+    assert (_revision(tmp_path / "gateway.db") == found) is left
+    assert beats(tmp_path) == (0, 0)
 
 
 def _revision(file):

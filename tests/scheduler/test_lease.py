@@ -11,14 +11,16 @@ from datetime import UTC, datetime
 from time import monotonic
 
 import pytest
+from alembic import command
 from nats.errors import Error as NatsError
 
 from contracts import requests as asked
+from contracts.ending import end
 from contracts.tasks import CreateTask
 from contracts.values import Job
 from scheduler.lease import Lease
 from scheduler.store import engine
-from scheduler.store.migrate import migrate
+from scheduler.store.migrate import _config, migrate
 
 pytestmark = pytest.mark.timeout(180)  # processes start slowly on a busy machine
 
@@ -246,6 +248,51 @@ async def test_one_without_nats_ends_when_another_had_the_lease_meanwhile(
         await second.says(READY)
 
 
+def revision(tmp_path):
+    with sqlite3.connect(tmp_path / "data" / "gateway.db") as db:
+        (found,) = db.execute("select version_num from alembic_version").fetchone()
+    db.close()
+    return found
+
+
+@asynccontextmanager
+async def at_work(tmp_path, version):
+    """Be a scheduler of an earlier version: hold the lease, and beat."""
+    (tmp_path / "data").mkdir()
+    url = engine.database_url("", tmp_path / "data")
+    await asyncio.to_thread(command.upgrade, _config(url), version)
+    holder = sqlite3.connect(tmp_path / "data" / "gateway.db", isolation_level=None)
+    holder.execute("pragma journal_mode=wal")
+    holder.execute("update lease set owner='another', epoch=1")
+
+    async def beat():
+        while True:
+            holder.execute("update lease set beat=beat+1")
+            await asyncio.sleep(0.1)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield beating
+    finally:
+        await end(beating)
+        holder.close()
+
+
+@pytest.mark.usefixtures("hands")
+async def test_a_newer_standby_upgrades_when_it_has_the_lease_and_not_before(
+    run, tmp_path
+):
+    async with at_work(tmp_path, "0003") as older, run() as newer:
+        await newer.says("standby")
+        assert revision(tmp_path) == "0003"
+        assert not list((tmp_path / "data").glob("*.before-*"))
+        await end(older)
+        await newer.says(READY)
+        assert revision(tmp_path) > "0003"
+        assert epoch(tmp_path) == 2
+        assert (tmp_path / "data" / "gateway.db.before-0003").exists()
+
+
 @asynccontextmanager
 async def engines(tmp_path):
     """Give the engines of a database as it is once it was used."""
@@ -301,6 +348,25 @@ async def test_one_whose_beat_ends_in_an_error_ends(tmp_path):
         lease = Lease(writing, reads, tmp_path, 0.1, ended.set_result)
         async with lease.held(broken), asyncio.timeout(10):
             assert "no connection at all" in await ended
+
+
+async def test_an_upgrade_that_lasts_longer_than_a_lease_costs_it_not(
+    tmp_path, monkeypatch, until
+):
+    monkeypatch.setattr(engine, "BUSY_MS", 10)
+    warned, ended = [], []
+    monkeypatch.setattr("scheduler.lease.log.warning", lambda *_: warned.append(1))
+    async with engines(tmp_path) as (writing, reads):
+        lease = Lease(writing, reads, tmp_path, 0.2, ended.append)
+        upgrade = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
+        async with lease.held(lambda: True):
+            with lease.upgrading() as mine:
+                upgrade.execute("BEGIN IMMEDIATE")
+                await until(lambda: len(warned) > 6)  # of which four make a lease
+                upgrade.execute("ROLLBACK")
+            assert mine == 1
+        upgrade.close()
+    assert ended == []
 
 
 async def test_a_standby_outlives_a_holder_that_sleeps_in_the_middle_of_a_write(

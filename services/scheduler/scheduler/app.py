@@ -27,7 +27,7 @@ from scheduler.store.engine import (
     reading_engine,
     writing_engine,
 )
-from scheduler.store.migrate import migrate
+from scheduler.store.migrate import migrate, prepare
 from scheduler.writer import Writer
 
 __all__ = ["create_app", "rotate_key"]
@@ -58,10 +58,16 @@ def create_app(settings: SchedulerSettings) -> App:
 
     @asynccontextmanager
     async def database() -> AsyncIterator[None]:
-        await asyncio.to_thread(migrate, url)
+        await asyncio.to_thread(prepare, url)
         yield
         await writing.dispose()
         await reads.dispose()
+
+    @asynccontextmanager
+    async def upgraded() -> AsyncIterator[None]:
+        with lease.upgrading() as epoch:
+            await asyncio.to_thread(migrate, url, epoch)
+        yield
 
     @asynccontextmanager
     async def left_over() -> AsyncIterator[None]:
@@ -83,7 +89,8 @@ def create_app(settings: SchedulerSettings) -> App:
             yield
 
     work_on = (left_over(), running(publish), running(writer.run))
-    before = (database(), lease.held(lambda: bus.connected), *work_on)
+    held = lease.held(lambda: bus.connected)
+    before = (database(), held, upgraded(), *work_on)
     return App(bus, before=before, after=[resumed()])
 
 

@@ -10,8 +10,8 @@ import fcntl
 import logging
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import IO
@@ -54,6 +54,7 @@ class Lease:
         self._seconds = seconds
         self._fatal = fatal
         self._epoch = 0
+        self._upgrading = False
         self._ours = asyncio.Event()
 
     async def ours(self) -> None:
@@ -68,6 +69,15 @@ class Lease:
     def deposed(self, pieces: int) -> None:
         """End the process: it wakes up as a standby."""
         self._fatal(f"another scheduler took over; {pieces} stale writes were refused")
+
+    @contextmanager
+    def upgrading(self) -> Iterator[int]:
+        """Give the epoch to upgrade with; beats that this keeps waiting are no harm."""
+        self._upgrading = True
+        try:
+            yield self._epoch
+        finally:
+            self._upgrading = False
 
     @asynccontextmanager
     async def held(self, connected: Callable[[], bool]) -> AsyncIterator[None]:
@@ -133,9 +143,7 @@ class Lease:
                 self.deposed(0)
             except SQLAlchemyError as error:
                 log.warning("the lease was not renewed: %s", error)
-                if isinstance(error, DBAPIError) and is_full(
-                    error
-                ):  # nobody else can write either
+                if self._upgrading or is_full(error):  # nobody else can write either
                     good = monotonic()
                 if monotonic() - good > self._seconds:
                     self._fatal("the database has been away for too long")

@@ -1,4 +1,8 @@
-"""Brings the database to this version: under a lock, after a copy, before any work."""
+"""Brings the database to this version: under a lock, after a copy, before any work.
+
+Another scheduler may be at work on it, of the version it has. So who comes only makes
+what is not there yet, and upgrades once the lease is its own.
+"""
 
 import fcntl
 import sqlite3
@@ -22,11 +26,24 @@ from scheduler.store.engine import copy_database
 COPIES = 3
 
 
-def migrate(url: URL) -> None:
-    """Upgrade to the newest schema, or leave everything as it is.
+def prepare(url: URL) -> None:
+    """Make a database with a lease to wait for; one that has it is left as it is.
 
     Raises SettingsError for a database that is not ours or newer than this version.
     """
+    _upgrade(url, leased=False)
+
+
+def migrate(url: URL, epoch: int | None = None) -> None:
+    """Upgrade to the newest schema, or leave everything as it is.
+
+    With an `epoch` only as the holder of the lease; raises RuntimeError for one that
+    is no longer. Raises SettingsError as `prepare` does.
+    """
+    _upgrade(url, leased=True, epoch=epoch)
+
+
+def _upgrade(url: URL, *, leased: bool, epoch: int | None = None) -> None:
     file = Path(str(url.database))
     make_folder(file.parent)
     with _locked(file):
@@ -34,8 +51,10 @@ def migrate(url: URL) -> None:
         try:
             with engine.connect() as connection:
                 now = _check(connection, file)
+                others = not leased and inspect(connection).has_table("lease")
             config = _config(url)
-            if now == ScriptDirectory.from_config(config).get_current_head():
+            config.attributes["epoch"] = epoch
+            if others or now == ScriptDirectory.from_config(config).get_current_head():
                 return
             if now is not None:
                 _keep_copy(file, now)

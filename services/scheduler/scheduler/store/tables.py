@@ -186,6 +186,7 @@ attempts = Table(
     ),
 )
 
+# It is read before an upgrade: its form stays.
 lease = Table(
     "lease",
     metadata,

@@ -7,9 +7,9 @@ and a half-changed database could neither be used nor upgraded.
 from typing import Any
 
 from alembic import context
-from sqlalchemy import create_engine, event
+from sqlalchemy import Connection, create_engine, event, update
 
-from scheduler.store.tables import metadata
+from scheduler.store.tables import lease, metadata
 
 engine = create_engine(context.config.attributes["url"])
 
@@ -24,6 +24,18 @@ def _begin(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def _check_lease(connection: Connection) -> None:
+    """Let only its holder go on; a standby sees a beat when it is done."""
+    if (epoch := context.config.attributes.get("epoch")) is None:
+        return
+    mine = lease.c.epoch == epoch, lease.c.owner.is_not(None)
+    beaten = connection.execute(
+        update(lease).where(*mine).values(beat=lease.c.beat + 1)
+    )
+    if beaten.rowcount != 1:
+        raise RuntimeError("another scheduler took over; nothing was upgraded")
+
+
 with engine.connect() as connection:
     context.configure(
         connection=connection,
@@ -32,5 +44,6 @@ with engine.connect() as connection:
         transactional_ddl=True,
     )
     with context.begin_transaction():
+        _check_lease(connection)
         context.run_migrations()
 engine.dispose()
