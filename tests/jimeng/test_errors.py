@@ -60,11 +60,6 @@ def test_a_code_that_is_not_in_the_table_has_no_effect(code):
     assert effect_of(code) is None
 
 
-def test_a_fault_of_the_generation_is_tried_again_once():
-    assert effect_of(2002).tries == 1
-    assert effect_of(1310).tries is None
-
-
 def test_no_content_refusal_touches_the_account():
     for code, kind, *_ in CODES:
         if kind is CONTENT:

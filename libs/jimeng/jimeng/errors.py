@@ -57,15 +57,14 @@ class SessionEffect(StrEnum):
 class Effect:
     """What a code of the site means for the task and for the session.
 
-    `tries` bounds how often the task may be tried again for this reason;
-    None leaves the bound to the caller.
+    How often the task is tried again is the caller's decision: a generation that
+    failed may have been charged.
     """
 
     kind: ErrorKind
     task: TaskEffect
     session: SessionEffect
     text: str
-    tries: int | None = None
 
 
 class JimengError(Exception):
@@ -222,15 +221,11 @@ def _read(table: str) -> dict[str, Effect]:
 
 def _effect(words: str, text: str) -> Effect:
     kind, task, session = words.split()
-    # A fault of the site, not of the job, is worth one more try and no more: a
-    # failed generation may be charged.
-    fault = (kind, task) == (ErrorKind.GENERATION_FAILED, TaskEffect.AGAIN_LATER)
     return Effect(
         kind=ErrorKind(kind),
         task=TaskEffect(task),
         session=SessionEffect(session),
         text=text,
-        tries=1 if fault else None,
     )
 
 

@@ -17,7 +17,12 @@ PAUSES = (5.0, 15.0, 60.0, 300.0)  # seconds before a task is tried again
 
 
 def not_taken(task: Task, attempt: Attempt, event: Failure, now: datetime) -> Step:
-    """The site certainly has no job: the attempt ends, the task goes on or fails."""
+    """The site certainly has no job: the attempt ends, the task goes on or fails.
+
+    `max_attempts` is held against the number of the attempt: an attempt is a try, and
+    a client finds as many in its task. Those that ended for an account's sake are
+    among them, but none of these fails the task: only one of its own after them does.
+    """
     effect = effect_of(event.upstream_code or "")
     told = signal(task, attempt, effect, event)
     attempt = replace(attempt, answer=event.answer)
