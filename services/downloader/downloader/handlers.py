@@ -1,7 +1,6 @@
 """One command in, its results in the store or why they cannot be had out."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from contracts.workers import Credential, GetCredential
 from downloader import domain
 from downloader.domain import Place
 from downloader.fetch import Fetcher, TroubleError
+from downloader.runs import Runs
 from downloader.storing import NeverError, Shelf, Storing
 from runtime.room import RETRY_SECONDS, NoRoomError, Room
 
@@ -62,7 +62,7 @@ def register(
 
     Without room for more they wait, and as long as they must: they are paid for.
     """
-    troubles: Counter[str] = Counter()
+    runs = Runs()
 
     @bus.consume(
         StoreResults,
@@ -71,16 +71,16 @@ def register(
         deadline_seconds=deadline_seconds,
     )
     async def store_results(command: StoreResults) -> None:
-        troubles[command.key] += 1
-        patient = troubles[command.key] <= PATIENCE
+        run = runs.begun(command.key)
+        patient = run <= PATIENCE
         try:
             results = await _results(bus, shelf, source, room, command, patient=patient)
         except (NoRoomError, StorageFullError) as error:
-            troubles[command.key] -= 1
+            runs.uncounted(command.key)
             log.warning("results wait for room: %s", error)
             raise Again(RETRY_SECONDS, uncounted=True) from None
         except NeverError as error:
-            if troubles[command.key] < SURE:
+            if run < SURE:
                 raise  # it is paid for: a CDN may err for a moment
             log.error("result cannot be had: %s", error)  # noqa: TRY400 - no defect
             await bus.emit(domain.failed(command, str(error)))
@@ -88,7 +88,7 @@ def register(
             size = sum(result.size for result in results)
             log.info("results are stored", extra={"bytes": size})
             await bus.emit(domain.stored(command, results))
-        del troubles[command.key]
+        runs.ended(command.key)
 
 
 async def _results(
