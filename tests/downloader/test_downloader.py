@@ -191,6 +191,31 @@ async def test_links_that_are_all_dead_are_renewed(downloader, scheduler, finish
     assert finished.site.seen("download") == 3
 
 
+async def test_what_no_item_was_kept_of_is_asked_for(
+    downloader, scheduler, finished, store
+):
+    command = finished.command().model_copy(update={"items": ()})
+    event = await scheduler.wants(command)
+    (result,) = event.results
+    assert await bytes_of(store, result.key) == finished.best
+
+
+async def test_what_no_item_was_kept_of_and_the_site_never_made_fails(
+    downloader, scheduler, site
+):
+    command = StoreResults(
+        task=TASK,
+        attempt=1,
+        session="one",
+        submit_id=await site.submit(prompt="[[fail:2038]]"),
+        items=(),
+    )
+    site.world.advance(60)
+    event = await scheduler.wants(command)
+    assert isinstance(event, StoreFailed)
+    assert event.detail == "the site told of no result"
+
+
 async def test_what_can_never_be_had_fails(downloader, scheduler, finished, store):
     finished.site.fault("download", "html_404")
     event = await scheduler.wants(finished.command())

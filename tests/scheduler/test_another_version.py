@@ -7,8 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts.requests import ReadTask, RequestRefusedError
-from contracts.tasks import CreateTask, PollSession, SubmitPlain
-from contracts.values import Job
+from contracts.tasks import (
+    CreateTask,
+    Generated,
+    PollSession,
+    Stored,
+    StoreResults,
+    SubmitPlain,
+)
+from contracts.values import Item, Job
 from scheduler.app import create_app
 from scheduler.settings import SchedulerSettings
 from scheduler_support import Stage
@@ -42,6 +49,27 @@ async def test_a_task_of_a_model_that_is_gone_holds_up_no_other(hands, until, ca
 
     await until(looked_at)
     assert "t1" in {getattr(r, "task", "") for r in caplog.records}
+
+
+async def test_a_result_whose_links_were_not_kept_is_stored_all_the_same(
+    nats, make_bus, until, tmp_path
+):
+    async with Stage(nats, make_bus, until, tmp_path) as stage:
+        await stage.session()
+        one = {"task": "t1", "attempt": (await stage.runs()).attempt}
+        items = (Item(id="i", urls=("http://127.0.0.1/v.mp4",)),)
+        await stage.hands.emit(Generated(**one, items=items))
+        await stage.next(StoreResults)
+        await stage.app.stop()
+        with closing(sqlite3.connect(stage.data / "gateway.db")) as db, db:
+            db.execute("update attempts set items = '[]'")
+            db.execute("update tasks set due_at = updated_at")  # as the upgrade does
+        await stage.start_scheduler()
+        while (command := await stage.next(StoreResults)).items:
+            pass  # what was said before the stop may be said once more
+        assert command.submit_id
+        await stage.hands.emit(Stored(**one, results=()))
+        await stage.status("succeeded")
 
 
 async def test_a_session_that_cannot_be_read_stops_no_poll_of_another(

@@ -119,6 +119,15 @@ def fresh_links(node: jimeng.Node | None, index: int, item: Item) -> list[str] |
     return [link.url for each in found for link in each.links]
 
 
+def items_of(node: jimeng.Node | None) -> list[Item] | None:
+    """Return what the site made, its links left to ask for; None: as above."""
+    if node is None or isinstance(node.outcome, jimeng.Running):
+        return None
+    if not isinstance(node.outcome, jimeng.Finished):
+        return []
+    return [Item(id=each.id, urls=()) for each in node.outcome.items]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Which result of which task: the names it is stored under."""

@@ -104,7 +104,8 @@ async def _results(
     results: list[ResultRef] = []
     async with AsyncExitStack() as opened:
         storing: Storing | None = None
-        for index, item in enumerate(command.items):
+        items = command.items or await _told(bus, source, command)
+        for index, item in enumerate(items):
             place = Place(command.task, index)
             result = await shelf.before(place)
             if result is None:
@@ -119,6 +120,17 @@ async def _results(
     if not results:
         raise NeverError("the site told of no result")
     return results
+
+
+async def _told(bus: Bus, source: Source, command: StoreResults) -> Sequence[Item]:
+    """Ask the site what it made, for a task of a version that did not keep it."""
+    credential = await bus.ask(GetCredential(session=command.session))
+    async with source.site(credential) as site:
+        nodes = await site.history([command.submit_id])
+    items = domain.items_of(nodes.get(command.submit_id))
+    if items is None:
+        raise TroubleError("the site does not show the result at the moment")
+    return items
 
 
 async def _open(
