@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
@@ -65,6 +66,21 @@ async def test_video_makes_a_file_and_prints_its_name(
     given = [(file.name, file.url) for file in job.files]
     assert given == [("fox.bmp", ""), ("moon.png", url)]
     assert "seedance-2.0, 5 s, 9:16" in ended.err
+
+
+async def test_how_far_a_video_may_go_is_said_with_it(jimeng, scheduler, succeed):
+    scheduler.on_create = succeed
+    far = ["--max-attempts", "3", "--buy-again", "1", "-o", "out.mp4"]
+    for deadline in ("90m", "2d", "2999-01-31T12:00", "2999-01-31T12:00:00Z"):
+        ended = await jimeng("video", "a fox", "--deadline", deadline, *far)
+        assert ended.status == 0, ended.err
+    found = [task.terms for task in scheduler.created]
+    assert {(t.max_attempts, t.buy_again) for t in found} == {(3, 1)}
+    soon, later, local, exact = [t.deadline for t in found]
+    assert timedelta(minutes=80) < soon - now() <= timedelta(minutes=90)
+    assert timedelta(days=1) < later - now() <= timedelta(days=2)
+    assert exact == datetime(2999, 1, 31, 12, tzinfo=UTC)
+    assert local == datetime(2999, 1, 31, 12).astimezone()
 
 
 def bmp():
@@ -130,6 +146,10 @@ async def test_what_is_asked_wrongly_ends_with_2_before_anything_is_bought(
         ("video", "a fox", "--file", "ftp://a/b.png"): "neither a file nor",
         ("video", "a fox", "-o", "none/out.mp4"): "does not exist",
         ("video", "a fox", "-o", "."): "is a folder",
+        ("video", "a fox", "--deadline", "soon"): "neither a time nor",
+        ("video", "a fox", "--deadline", "2020-01-01T00:00Z"): "in the future",
+        ("video", "a fox", "--max-attempts", "0"): "max-attempts",
+        ("video", "a fox", "--buy-again", "4"): "buy-again",
         ("video",): "PROMPT",
         ("tasks", "--status", "running"): "running",
         ("viedo",): "Did you mean 'video'",

@@ -1,6 +1,8 @@
 """`jimeng video`: from a prompt to a file."""
 
 import os
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +38,20 @@ def reference(text: str) -> str:
     return text
 
 
+def moment(text: str) -> str:
+    """Read a time, of this machine where it has no offset, or how long from now."""
+    if found := re.fullmatch(r"(\d{1,5})([mhd])", text):
+        length = timedelta(**{_UNITS[found[2]]: int(found[1])})
+        return (datetime.now(UTC) + length).isoformat(timespec="seconds")
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            f"{text!r} is neither a time nor a length like 90m, 6h or 2d."
+        ) from None
+
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 GIVEN: dict[str, Any] = {"parser": reference, "metavar": "FILE|URL"}
 
 
@@ -75,6 +91,28 @@ def run(
     priority: Annotated[
         int | None, typer.Option(min=0, max=9, help="0 to 9, higher goes first.")
     ] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(
+            parser=moment,
+            metavar="TIME",
+            help="It fails if it is not finished by then: 90m, 6h or 2d from now, or "
+            "2026-01-31T12:00.",
+        ),
+    ] = None,
+    max_attempts: Annotated[
+        int | None,
+        typer.Option(min=1, max=50, help="Tries before it fails; 8 unless you choose."),
+    ] = None,
+    buy_again: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=3,
+            help="How often to buy again what failed at the site, which may charge "
+            "for each; never unless you choose.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -98,6 +136,9 @@ def run(
         "resolution": resolution,
         "function_mode": mode,
         "priority": priority,
+        "deadline": deadline,
+        "max_attempts": max_attempts,
+        "buy_again": buy_again,
     }
     with gateway(url, api_key) as client:
         task = _submit(client, prompt, [*(image or ()), *(file or ())], wish)
