@@ -152,6 +152,19 @@ async def test_a_poll_is_tried_no_more_once_its_worker_has_asked(office, until):
     await until(office.both_there)
 
 
+async def test_a_poll_that_is_said_after_the_worker_asked_is_issued(office, until):
+    await office.say(POLL)
+    await office.say(CHECK)
+    await until(office.both_there)
+    await until(lambda: waits(office, POLL.subject))
+    office.relay.unneeded(POLL)  # the worker is told that nothing is to be polled,
+    await office.say(POLL)  # then something is,
+    await until(lambda: waits(office, POLL.subject))
+    await office.bus.jetstream.purge_stream("CMD", subject=POLL.subject)  # it ends
+    await until(lambda: waits(office))
+    assert await office.both_there()
+
+
 class Broken:
     """A bus that refuses the first event it is given, and takes all later ones."""
 

@@ -19,6 +19,7 @@ from scheduler.store.outbox import Parcel
 from scheduler.writer import Turn, Writer
 
 AT_ONCE = 32
+FIRST_RETRY_SECONDS = 0.05  # a worker acknowledges a moment after it has told
 RETRY_SECONDS = 1.0
 log = logging.getLogger("scheduler")
 
@@ -40,7 +41,7 @@ class Relay:
         self._room = asyncio.Semaphore(AT_ONCE)
         self._done: set[int] = set()
         self._asked = False
-        self._unneeded: set[str] = set()
+        self._unneeded: set[int] = set()
 
     def take(self, parcels: Sequence[Parcel]) -> None:
         """Publish these soon."""
@@ -65,16 +66,18 @@ class Relay:
                     working.create_task(self._work_off(name, writer))
 
     def _join(self, line: deque[Parcel], parcel: Parcel, writer: Writer) -> None:
-        command = parcel.stream == "CMD"  # of events each counts
-        if command and any(waiting.body == parcel.body for waiting in line):
+        waiting = [p.body for p in line if p.id not in self._unneeded]
+        if parcel.stream == "CMD" and parcel.body in waiting:  # of events each counts
             self._forget(parcel, writer)
         else:
             line.append(parcel)
 
     def unneeded(self, command: Command) -> None:
-        """Try no more to issue a command: its worker is at work already."""
-        if command.subject in self._lines:
-            self._unneeded.add(command.subject)
+        """Try no more to issue a command: its worker is at work already.
+
+        One that is said from now on may be needed: the worker may be about to end.
+        """
+        self._unneeded.update(p.id for p in self._lines.get(command.subject, ()))
 
     async def _work_off(self, name: str, writer: Writer) -> None:
         line, tries = self._lines[name], 0
@@ -85,11 +88,10 @@ class Relay:
                 self._forget(line.popleft(), writer)
                 tries = 0
             else:
+                await asyncio.sleep(min(FIRST_RETRY_SECONDS * 2**tries, RETRY_SECONDS))
                 tries += 1
-                await asyncio.sleep(RETRY_SECONDS)
-            while name in self._unneeded and line:
+            while line and line[0].id in self._unneeded:
                 self._forget(line.popleft(), writer)
-            self._unneeded.discard(name)
         del self._lines[name]
 
     async def _send(self, parcel: Parcel, tries: int) -> bool:
@@ -112,6 +114,7 @@ class Relay:
 
     def _forget(self, parcel: Parcel, writer: Writer) -> None:
         """Have it deleted with the next transaction; several in one statement."""
+        self._unneeded.discard(parcel.id)
         self._done.add(parcel.id)
         if self._asked:
             return

@@ -19,6 +19,24 @@ OPEN = ("permitted", "known")
 _THIS = (attempts.c.task == bindparam("of_task"), attempts.c.n == bindparam("nth"))
 _ONE = select(attempts).where(*_THIS)
 _SAVE = update(attempts).where(*_THIS, attempts.c.state != "ended")
+_OF_SESSION = (
+    attempts.c.session == bindparam("of_session"),
+    attempts.c.state.in_(OPEN),
+)
+_HAS_OPEN = select(attempts.c.n).where(*_OF_SESSION).limit(1)
+_ROUND = (
+    update(attempts)
+    .where(*_OF_SESSION)
+    .values(round=attempts.c.round + 1)
+    .returning(
+        attempts.c.task,
+        attempts.c.n,
+        attempts.c.submit_id,
+        attempts.c.round,
+        attempts.c.said,
+        attempts.c.said_at,
+    )
+)
 
 
 async def reserve(db: AsyncConnection, attempt: Attempt, slots: int) -> bool:
@@ -122,29 +140,13 @@ async def follower(db: AsyncConnection, submit_id: str) -> str | None:
 
 async def has_open(db: AsyncConnection, session: str) -> bool:
     """Whether a session has something to poll."""
-    found = await db.scalar(
-        select(attempts.c.n)
-        .where(attempts.c.session == session, attempts.c.state.in_(OPEN))
-        .limit(1)
-    )
+    found = await db.scalar(_HAS_OPEN, {"of_session": session})
     return found is not None
 
 
 async def due(db: AsyncConnection, session: str) -> list[DueAttempt]:
     """Begin a poll round for every sent attempt of a session."""
-    rows = await db.execute(
-        update(attempts)
-        .where(attempts.c.session == session, attempts.c.state.in_(OPEN))
-        .values(round=attempts.c.round + 1)
-        .returning(
-            attempts.c.task,
-            attempts.c.n,
-            attempts.c.submit_id,
-            attempts.c.round,
-            attempts.c.said,
-            attempts.c.said_at,
-        )
-    )
+    rows = await db.execute(_ROUND, {"of_session": session})
     return [
         DueAttempt(
             task=r.task,

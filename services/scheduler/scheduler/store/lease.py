@@ -7,6 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler.store.tables import lease
 
+_EPOCH = select(lease.c.epoch).where(lease.c.owner.is_not(None))
+
 
 @dataclass(frozen=True)
 class Held:
@@ -36,11 +38,7 @@ async def take(db: AsyncConnection, owner: str, seen: Held) -> int | None:
 
 async def holds(db: AsyncConnection, epoch: int) -> bool:
     """Whether the holder of this epoch still is."""
-    return bool(
-        await db.scalar(
-            select(lease.c.epoch == epoch).where(lease.c.owner.is_not(None))
-        )
-    )
+    return bool(await db.scalar(_EPOCH) == epoch)
 
 
 async def beat(db: AsyncConnection) -> None:

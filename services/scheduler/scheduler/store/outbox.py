@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, delete, insert, or_, select
+from sqlalchemy import and_, bindparam, delete, insert, or_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,6 +30,9 @@ class Parcel:
 
 # Built once: building a statement takes longer than running it.
 _NOTE = upsert(inbox).on_conflict_do_nothing()
+_SEEN = select(inbox.c.id).where(inbox.c.id == bindparam("key"))
+_PUT = insert(outbox)
+_SENT = delete(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
 
 
 async def first_time(db: AsyncConnection, event_id: str, now: datetime) -> bool:
@@ -40,7 +43,7 @@ async def first_time(db: AsyncConnection, event_id: str, now: datetime) -> bool:
 
 async def seen(db: AsyncConnection, event_id: str) -> bool:
     """Whether an event was taken in."""
-    found = await db.scalar(select(inbox.c.id).where(inbox.c.id == event_id))
+    found = await db.scalar(_SEEN, {"key": event_id})
     return found is not None
 
 
@@ -78,7 +81,7 @@ async def put(db: AsyncConnection, parcels: list[Parcel]) -> None:
     """Write messages to be published after the commit."""
     if parcels:
         rows = [{k: v for k, v in asdict(p).items() if k != "once"} for p in parcels]
-        await db.execute(insert(outbox), rows)
+        await db.execute(_PUT, rows)
 
 
 async def left(db: AsyncConnection) -> list[Parcel]:
@@ -89,4 +92,4 @@ async def left(db: AsyncConnection) -> list[Parcel]:
 
 async def sent(db: AsyncConnection, ids: list[int]) -> None:
     """Forget what was published."""
-    await db.execute(delete(outbox).where(outbox.c.id.in_(ids)))
+    await db.execute(_SENT, {"ids": ids})

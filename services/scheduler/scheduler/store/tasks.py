@@ -47,6 +47,47 @@ _SAVE = update(tasks).where(
     tasks.c.revision == bindparam("before"),
     tasks.c.status.not_in(TERMINAL),
 )
+_QUEUED = tasks.c.status == "queued"
+_ANY_QUEUED = select(tasks.c.id).where(_QUEUED).limit(1)
+_PLACES = (
+    select(
+        tasks.c.id,
+        tasks.c.owner,
+        tasks.c.rank,
+        tasks.c.created_at,
+        tasks.c.model,
+        tasks.c.stage,
+        func.row_number()
+        .over(
+            partition_by=(tasks.c.owner, tasks.c.model),
+            order_by=(tasks.c.rank, tasks.c.created_at, tasks.c.id),
+        )
+        .label("place"),
+    )
+    .where(
+        _QUEUED,
+        or_(tasks.c.not_before.is_(None), tasks.c.not_before <= bindparam("moment")),
+    )
+    .subquery()
+)
+_FIRST = select(_PLACES).where(_PLACES.c.place <= BACKLOG).prefix_with(LONG)
+_RESUMED = (
+    select(func.min(tasks.c.not_before))
+    .prefix_with(LONG)
+    .where(_QUEUED, tasks.c.not_before > bindparam("moment"))
+)
+_RUNNING = (
+    select(tasks.c.owner, func.count())
+    .join(attempts, attempts.c.task == tasks.c.id)
+    .where(attempts.c.state != "ended")
+    .group_by(tasks.c.owner)
+)
+_DUE = (
+    select(tasks.c.id, tasks.c.due_at)
+    .where(tasks.c.due_at.is_not(None))
+    .order_by(tasks.c.due_at)
+    .limit(AT_ONCE)
+)
 
 
 async def create(db: AsyncConnection, task: Task, now: datetime) -> bool:
@@ -119,29 +160,10 @@ async def waiting(
     The first ones of each owner and model, so that many who cannot go do not hide one
     who can.
     """
-    place = func.row_number().over(
-        partition_by=(tasks.c.owner, tasks.c.model),
-        order_by=(tasks.c.rank, tasks.c.created_at, tasks.c.id),
-    )
-    queued = tasks.c.status == "queued"
-    due = or_(tasks.c.not_before.is_(None), tasks.c.not_before <= now)
-    found = (
-        select(
-            tasks.c.id,
-            tasks.c.owner,
-            tasks.c.rank,
-            tasks.c.created_at,
-            tasks.c.model,
-            tasks.c.stage,
-            place.label("place"),
-        )
-        .where(queued, due)
-        .subquery()
-    )
-    first = select(found).where(found.c.place <= BACKLOG).prefix_with(LONG)
-    rows = (await db.execute(first)).all()
-    resumed = select(func.min(tasks.c.not_before)).prefix_with(LONG)
-    pause = await db.scalar(resumed.where(queued, tasks.c.not_before > now))
+    if await db.scalar(_ANY_QUEUED) is None:  # as after most transactions
+        return [], [], None
+    rows = (await db.execute(_FIRST, {"moment": now})).all()
+    pause = await db.scalar(_RESUMED, {"moment": now})
     able: list[Waiting] = []
     strange: list[tuple[str, InvalidJob]] = []
     for row in rows:
@@ -154,23 +176,13 @@ async def waiting(
 
 async def running_of(db: AsyncConnection) -> dict[str | None, int]:
     """Return how many tasks of each owner hold a slot."""
-    rows = await db.execute(
-        select(tasks.c.owner, func.count())
-        .join(attempts, attempts.c.task == tasks.c.id)
-        .where(attempts.c.state != "ended")
-        .group_by(tasks.c.owner)
-    )
+    rows = await db.execute(_RUNNING)
     return {row[0]: row[1] for row in rows}
 
 
 async def due(db: AsyncConnection) -> list[tuple[str, datetime]]:
     """Return the tasks that are to be looked at again, with when, the first first."""
-    rows = await db.execute(
-        select(tasks.c.id, tasks.c.due_at)
-        .where(tasks.c.due_at.is_not(None))
-        .order_by(tasks.c.due_at)
-        .limit(AT_ONCE)
-    )
+    rows = await db.execute(_DUE)
     return [(row.id, row.due_at) for row in rows]
 
 
