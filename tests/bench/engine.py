@@ -50,10 +50,8 @@ class Bench:
         self.lease = lease.held(lambda: True)
         self.done = 0
 
-        async def look_after(turn):
-            return await queueing.look_after(turn, self.settings.rules)
-
-        self.writer = Writer(self.engine, lease, look_after, self.tell)
+        lookout = queueing.Lookout(self.settings.rules)
+        self.writer = Writer(self.engine, lease, lookout.look, self.tell)
         self.kinds = {"plain": said.SubmitPlain, "store": said.StoreResults}
 
     def tell(self, parcels):
