@@ -2,9 +2,9 @@
 
 import logging
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -24,6 +24,7 @@ FLEETING_KEPT = timedelta(hours=2)
 LONG_SECONDS = 0.02
 REST = 4
 EXPLAINED = 100  # tasks told in one transaction why they wait
+Todo = Callable[[], Awaitable[None]]
 PUT_OFF = timedelta(minutes=5)  # of a task that could not be looked after
 
 
@@ -51,13 +52,12 @@ class Lookout:
         return (coming - turn.now).total_seconds() + 0.01 if coming else None
 
     async def _look_at_late(self, turn: Turn) -> datetime | None:
-        for task_id, moment in await tasks.due(turn.db):
-            if moment > turn.now:
-                return moment
-            async with self._apart(turn, task_id):
-                if task := await tasks.load(turn.db, task_id):
-                    await advance_task(turn, task, Due(), self._rules)
-        return None
+        found = await tasks.due(turn.db)
+        late = [task_id for task_id, moment in found if moment <= turn.now]
+        await self._each(
+            turn, [(t, partial(_late, turn, t, self._rules)) for t in late]
+        )
+        return next((moment for _, moment in found if moment > turn.now), None)
 
     async def _dispatch(self, turn: Turn) -> datetime | None:
         began = monotonic()
@@ -83,31 +83,28 @@ class Lookout:
             waiting, found, running, room, turn.now, policy=self._rules.policy
         )
         by_id = {s.id: s for s in found}
-        for task_id, session_id in plan.pairs:
-            async with self._apart(turn, task_id):
-                await _reserve(turn, task_id, by_id[session_id], self._rules)
-        for task_id, stage in plan.stages[:EXPLAINED]:
-            async with self._apart(turn, task_id):
-                await _explain(turn, task_id, stage)
+        rules, stages = self._rules, plan.stages[:EXPLAINED]
+        begin = [
+            (t, partial(_reserve, turn, t, by_id[s], rules)) for t, s in plan.pairs
+        ]
+        explain = [(t, partial(_explain, turn, t, stage)) for t, stage in stages]
+        await self._each(turn, [*begin, *explain])
         # The rest at once, not in one transaction; or who was behind a broken one.
         if len(plan.stages) > EXPLAINED or self._failed:
             return turn.now
         ends = [s.until for s in found if s.until and s.until > turn.now]
         return min([*ends, pause] if pause else ends, default=None)
 
-    @asynccontextmanager
-    async def _apart(self, turn: Turn, task_id: str) -> AsyncIterator[None]:
-        """Do something to one task; where it fails, nothing of it is left."""
-        said = len(turn.parcels)
-        try:
-            async with turn.db.begin_nested():
-                yield
-        except Exception as error:
-            if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
-                raise  # not this row's fault
-            del turn.parcels[said:]
-            self._failed = True
-            await self._put_off(turn, task_id, error)
+    async def _each(self, turn: Turn, todo: list[tuple[str, Todo]]) -> None:
+        """Do something to each of some tasks; where one fails, only not to that one.
+
+        All in one savepoint, which is far cheaper, until something goes wrong.
+        """
+        if todo and await _failure(turn, [work for _, work in todo]):
+            for task_id, work in todo:
+                if why := await _failure(turn, [work]):
+                    self._failed = True
+                    await self._put_off(turn, task_id, why)
 
     async def _put_off(self, turn: Turn, task_id: str, why: Exception) -> None:
         await tasks.put_off(turn.db, task_id, turn.now + PUT_OFF)
@@ -115,6 +112,26 @@ class Lookout:
             self._told.add(task_id)
             about = {"task": task_id}
             log.error("a task cannot be looked after", exc_info=why, extra=about)
+
+
+async def _failure(turn: Turn, works: Iterable[Todo]) -> Exception | None:
+    """Do all of it, or nothing; return why not."""
+    said = len(turn.parcels)
+    try:
+        async with turn.db.begin_nested():
+            for work in works:
+                await work()
+    except Exception as error:
+        if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
+            raise  # no row's fault
+        del turn.parcels[said:]
+        return error
+    return None
+
+
+async def _late(turn: Turn, task_id: str, rules: Rules) -> None:
+    if task := await tasks.load(turn.db, task_id):
+        await advance_task(turn, task, Due(), rules)
 
 
 async def _room(turn: Turn, rules: Rules, wanted: int) -> int:
