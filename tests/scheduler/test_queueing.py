@@ -125,13 +125,14 @@ async def later(turn, lookout):
 @pytest.mark.usefixtures("clock")
 async def test_a_late_task_that_is_broken_stops_no_other(turn, rules, caplog, broken):
     ago = NOW - timedelta(seconds=1)
-    for n in range(3):
-        task = Task(f"t{n}", Belonging(), JOB, NOW, Terms(deadline=ago), due_at=ago)
+    for n in range(3):  # the broken one is the last
+        due = ago - timedelta(seconds=n)
+        task = Task(f"t{n}", Belonging(), JOB, NOW, Terms(deadline=ago), due_at=due)
         await tasks.create(turn.db, task, NOW)
     await breaks(turn, "t0", not_before=NOW + timedelta(days=1), **broken)
     lookout = queueing.Lookout(rules)
     await lookout.look(turn)
-    assert told(turn) == [("t1", "failed"), ("t2", "failed")]
+    assert told(turn) == [("t2", "failed"), ("t1", "failed")]
     assert errors(caplog) == ["t0"]
     assert await later(turn, lookout)
     assert errors(caplog) == ["t0"]
