@@ -76,7 +76,8 @@ def figures(
         "unended": sum(row["status"] not in TERMINAL for row in world.rows.values()),
         "held": sum(row["stage"] == "held" for row in world.rows.values()),
         "leaked slots": sum(a["state"] != "ended" for a in world.attempts),
-        "orphan files": len(orphans(world)),
+        "orphan files": sum(_is_orphan(b) for b in broken),
+        "files of unanswered creates": len(orphans(world)),
         "through unknown": len(_unknown(world)),
         "resends": sum(max(0, a["sends"] - 1) for a in world.attempts),
         "stale refused": world.stale,
@@ -95,6 +96,10 @@ def failed_unasked(world: World) -> dict[str, str]:
         for task, row in world.rows.items()
         if row["status"] == "failed" and world.accepted.get(task) != "fail"
     }
+
+
+def _is_orphan(broken: Broken) -> bool:
+    return broken.invariant == "I5" and "missing" not in broken.text
 
 
 def _is_double(broken: Broken) -> bool:

@@ -1,11 +1,13 @@
 """`jimeng up` as an operator meets it: start, stop, and every way it cannot start."""
 
 import os
+import queue
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -36,10 +38,19 @@ class Up:
                 start_new_session=True,
                 env={**os.environ, "LOG_FORMAT": "json", **environment},
             )
+        self._said = queue.SimpleQueue()
+        # To the end: once the pipe is full, whoever writes a line stands still.
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self._said.put(line)
+        self._said.put("")
 
     def url(self):
         """Wait for the line that says where it is."""
-        for line in self.process.stdout:
+        while line := self._said.get():
             self.lines.append(line)
             if found := re.search(r"ready at (\S+)", line):
                 return found[1]
@@ -72,6 +83,7 @@ class Up:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self._reader.join()
         self.process.stdout.close()
 
 
@@ -246,8 +258,6 @@ class serving:  # noqa: N801 - reads as a verb
     """An ASGI app on loopback, in a thread, while entered."""
 
     def __init__(self, app):
-        import threading
-
         import uvicorn
 
         self.socket = socket.create_server(("127.0.0.1", 0))
