@@ -37,6 +37,8 @@ class Jimeng:
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
         self.folder = folder
+        # A start looks how the others ended, and takes it from who waits for it.
+        self._alone = asyncio.Lock()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -58,7 +60,8 @@ class Jimeng:
     async def __call__(self, *arguments: str, stdin: str = "") -> Ended:
         """Run it to its end, in a process that has loaded what it needs before."""
         where = (self.folder, self.environment)
-        return Ended(*await asyncio.to_thread(run, arguments, stdin, *where))
+        async with self._alone:
+            return Ended(*await asyncio.to_thread(run, arguments, stdin, *where))
 
     async def interrupted(self, *arguments: str, after: str) -> Ended:
         """Run until a line of stderr has these words, then press Ctrl-C."""
