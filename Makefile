@@ -10,7 +10,7 @@ PYTHON := $(BIN)/python
 PYPROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 PACKAGES := $(patsubst %/py.typed,%,$(wildcard libs/*/*/py.typed services/*/*/py.typed))
 
-.PHONY: help setup run test check fix accidents chaos mutations crash-sweep power-loss bench lock asyncapi life env-example \
+.PHONY: help setup run test check fix accidents chaos mutations crash-sweep power-loss bench lock asyncapi life reliability env-example \
 	contracts-snapshot isolated clean
 
 help: ## Print this
@@ -75,6 +75,9 @@ asyncapi: .venv/ready ## Write docs/asyncapi.yaml from the message classes
 
 life: .venv/ready ## Write docs/life-of-a-task.md from the scheduler's own decisions
 	@$(PYTHON) deploy/tools/life_of_a_task.py > docs/life-of-a-task.md
+
+reliability: .venv/ready ## Write what storms came to into docs/reliability.md
+	@$(PYTHON) deploy/tools/reliability.py
 
 env-example: .venv/ready ## Write .env.example from the settings classes
 	@$(PYTHON) deploy/tools/env_example.py > .env.example

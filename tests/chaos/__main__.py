@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from chaos import breach, evidence, faults, invariants, load, story
+from chaos import breach, evidence, faults, figures, invariants, load, story
 from chaos.cluster import Cluster, database
 from chaos.invariants import Broken
 from chaos.times import Times
@@ -48,6 +48,7 @@ def arguments() -> argparse.Namespace:
         "--first", action="store_true", help="end at a first breach that nothing mends"
     )
     parser.add_argument("--out", type=Path, help="folder for the stories")
+    parser.add_argument("--record", type=Path, help="append the figures to this file")
     parser.add_argument("--plan", action="store_true", help="print the schedule only")
     return parser.parse_args()
 
@@ -142,17 +143,26 @@ async def run(options: argparse.Namespace, folder: Path) -> int:
         except Exception:  # not Ctrl-C
             say(f"outputs: {kept(cluster, options.out)}")
             raise
+        took = round(time.monotonic() - began)
+        found = figures.figures(cluster, world, storm, broken)
         if broken:
             tell(broken, world, storm, kept(cluster, options.out))
-        for task, why in story.failed_unasked(world).items():
-            say(f"failed unasked: {task} {why[:200]}")
-        for name in cluster.services:
-            if exits := cluster.units[name].own_exits:
-                say(f"{name} ended by itself: {exits}")
-        line = story.figures(cluster, world, storm, broken)
-        took = time.monotonic() - began
-        say(f"seed {options.seed}: {line}, seconds {took:.0f}")
+        tell_apart(cluster, world)
+        if options.record:
+            told = {"seed": options.seed, "speed": options.speed, "seconds": took}
+            told |= {"standby": options.standby, "only": options.only}
+            figures.record(options.record, told, found)
+        say(f"seed {options.seed}: {figures.line(found)}, seconds {took}")
         return 1 if broken else 0
+
+
+def tell_apart(cluster: Cluster, world: evidence.World) -> None:
+    """Say what is no breach, and yet somebody may want to know."""
+    for task, why in figures.failed_unasked(world).items():
+        say(f"failed unasked: {task} {why[:200]}")
+    for name in cluster.services:
+        if exits := cluster.units[name].own_exits:
+            say(f"{name} ended by itself: {exits}")
 
 
 async def outcome(
