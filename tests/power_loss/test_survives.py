@@ -8,7 +8,7 @@ from blobs import open_store
 from runtime.data import DataFolder
 from runtime.durable import make_folder, write_whole
 from runtime.sealing import root_secret
-from scheduler.lease import _slot
+from scheduler.slot import slot
 from scheduler.store.migrate import migrate
 from standalone.nats_server import _passwords
 
@@ -82,10 +82,10 @@ def test_the_users_of_nats_keep_their_passwords(powered):
 
 
 def test_a_scheduler_keeps_its_name(powered):
-    with _slot(powered.path) as before:
+    with slot(powered.path) as before:
         pass
     powered.cut()
-    with _slot(powered.path) as name:
+    with slot(powered.path) as name:
         assert name == before
 
 

@@ -189,6 +189,46 @@ async def test_one_that_sleeps_is_replaced_and_writes_nothing_when_it_wakes(
     assert epoch(tmp_path) == 2
 
 
+SLEEPER = """
+import asyncio, os, pathlib, signal, sys
+from scheduler.lease import Lease
+from scheduler.store.engine import database_url, reading_engine, writing, writing_engine
+from scheduler.store.migrate import migrate
+
+async def main():
+    folder = pathlib.Path("data")
+    folder.mkdir()
+    url = database_url("", folder)
+    migrate(url)
+    engine = writing_engine(url)
+    lease = Lease(engine, reading_engine(url), folder, 1, sys.exit)
+    async with lease.held(lambda: True), writing(engine):
+        print("asleep", flush=True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+asyncio.run(main())
+"""
+
+
+async def test_one_that_was_stopped_in_the_middle_of_a_write_is_ended(
+    run, hands, tmp_path
+):
+    sleeper = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SLEEPER), cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert await sleeper.stdout.readline() == b"asleep\n"
+        async with run() as standby:
+            await standby.says("was stopped with the database locked")
+            await standby.says(READY)
+            assert await sleeper.wait() == -signal.SIGKILL
+            await create(hands)
+    finally:
+        with suppress(ProcessLookupError):
+            sleeper.kill()
+        await sleeper.communicate()
+
+
 async def test_a_killed_ones_successor_does_not_wait_for_the_lease_to_end(
     run, hands, tmp_path
 ):

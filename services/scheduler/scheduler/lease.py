@@ -6,29 +6,24 @@ standby takes over when it has seen no beat for LEASE_SECS on its own monotonic 
 """
 
 import asyncio
-import fcntl
 import logging
-import os
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
-from typing import IO
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from boundary import boundary
 from runtime.background import running
-from runtime.durable import sync_folder
+from scheduler.slot import end_stopped, slot
 from scheduler.store import lease
 from scheduler.store.engine import is_full, reading, writing
 
 LOOKS = 10  # of a standby, in the life of a lease
 LOOK_SECONDS = 1.0  # and at least so often: callers wait no longer for a new holder
 BEATS = 4  # of a holder
-SLOTS = 64
+LOCKED_SECONDS = 0.5  # longer than any transaction takes
 
 log = logging.getLogger("scheduler")
 
@@ -86,7 +81,7 @@ class Lease:
         `connected` tells whether NATS is there: without it for as long as a lease
         lives, another, which may have it, shall take over.
         """
-        with _slot(self._folder) as owner:
+        with slot(self._folder) as owner:
             await self._acquire(owner)
             try:
                 async with running(lambda: self._keep(owner, connected), self._fatal):
@@ -99,17 +94,27 @@ class Lease:
         seen, since = await self._read(), monotonic()
         if seen.owner not in {None, owner}:
             log.info("standby: another scheduler is at work")
+        said = ""
         while True:
             # Our own slot's last holder is dead: the kernel gave us its lock.
             free = seen.owner in {None, owner} or monotonic() - since > self._seconds
             try:
-                if free and await self._take(owner, seen):
+                if free and await self._take_from_stopped(owner, seen):
                     return
-            except DBAPIError as error:  # one that sleeps in the middle of a write
-                log.warning("the lease is free, but not to be had: %s", error)
+            except DBAPIError as error:
+                if said != (said := str(error.orig)):
+                    log.warning("the lease is free, but not to be had: %s", said)
             await asyncio.sleep(min(self._seconds / LOOKS, LOOK_SECONDS))
             if (now := await self._read()) != seen:
                 seen, since = now, monotonic()
+
+    async def _take_from_stopped(self, owner: str, seen: lease.Held) -> bool:
+        """Take it, also from a holder that was stopped in the middle of a write."""
+        taking = asyncio.create_task(self._take(owner, seen))
+        await asyncio.wait({taking}, timeout=LOCKED_SECONDS)
+        if not taking.done() and seen.owner and end_stopped(self._folder, seen.owner):
+            log.warning("the holder was stopped with the database locked: it was ended")
+        return await taking
 
     async def _read(self) -> lease.Held:
         async with reading(self._reads) as db:
@@ -170,42 +175,3 @@ class Lease:
         mine = seen.owner is None and seen.epoch == self._epoch
         if not mine or not await self._take(owner, seen):
             self.deposed(0)
-
-
-class _slot:  # noqa: N801 - a context, used like a function
-    """A name that no other living scheduler of this host has."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> str:
-        for number in range(1, SLOTS + 1):
-            path = self._folder / f"scheduler-{number}.lock"
-            file = path.open("a+")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-                continue
-            self._file = file
-            return _name_in(file)
-        raise RuntimeError(f"{SLOTS} schedulers on one folder are enough")
-
-    def __exit__(self, *_: object) -> None:
-        if self._file:
-            self._file.close()
-
-
-def _name_in(file: IO[str]) -> str:
-    """Return the slot's name for ever; the first holder gives it one."""
-    file.seek(0)
-    if not (name := file.read()):
-        name = uuid.uuid4().hex
-        file.write(name)
-        file.flush()
-        # A name that a power cut takes away holds the lease that we then wait for.
-        with boundary("fsync", Path(file.name).name):
-            os.fsync(file.fileno())
-        sync_folder(Path(file.name).parent)
-    return name
