@@ -12,7 +12,7 @@ from contracts.tasks import PollSession
 from runtime import service
 from runtime.settings import Settings
 
-STOP_SECONDS = 5.0
+STOP_SECONDS = 6.0
 log = logging.getLogger("trying")
 
 
@@ -21,7 +21,7 @@ def create_app(settings: Settings) -> service.App:
         "poller",
         settings.link,
         fatal=service.fatal,
-        stop_seconds=3.0,  # longer than the last fetch
+        stop_seconds=4.0,  # longer than the last fetch, also on a busy machine
         watch_seconds=0.2,
         gone_seconds=1.0,
     )
