@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -226,6 +227,30 @@ async def test_the_database_holds_no_credential_in_clear(stage):
     for file in stage.data.rglob("*"):
         if file.is_file():
             assert SECRET.encode() not in file.read_bytes(), file
+
+
+async def test_what_is_said_is_numbered_on_after_one_whose_clock_was_ahead(
+    stage, monkeypatch
+):
+    def last():
+        with closing(sqlite3.connect(stage.data / "gateway.db")) as db:
+            query = "SELECT seq FROM sqlite_sequence WHERE name = 'outbox'"
+            return db.execute(query).fetchone()[0]
+
+    ahead = time.time_ns() + 3600 * 10**9
+    with monkeypatch.context() as clock:
+        clock.setattr("scheduler.writer.time.time_ns", lambda: ahead)
+        await stage.create("t1")
+        await stage.status("queued")
+    await stage.app.stop()
+    before = last()
+    assert before >= ahead
+    monkeypatch.setattr("scheduler.writer._last_id", 0)  # as in another process
+    await stage.start_scheduler()
+    await stage.create("t2")
+    while (await stage.status("queued")).task != "t2":
+        pass
+    assert last() > before
 
 
 async def test_a_restarted_scheduler_goes_on_from_its_rows(stage):

@@ -28,7 +28,7 @@ from scheduler.store.engine import (
     writing_engine,
 )
 from scheduler.store.migrate import migrate, prepare
-from scheduler.writer import Writer
+from scheduler.writer import Writer, number_after
 
 __all__ = ["create_app", "rotate_key"]
 
@@ -72,6 +72,8 @@ def create_app(settings: SchedulerSettings) -> App:
     @asynccontextmanager
     async def left_over() -> AsyncIterator[None]:
         async with reading(reads) as db:  # before anything newer can be said
+            # Not by the clock alone: another scheduler's may have been ahead of ours.
+            number_after(await outbox.last_id(db))
             relay.take(await outbox.left(db))
         yield
 

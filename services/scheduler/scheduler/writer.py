@@ -47,6 +47,12 @@ class Turn:
 _last_id = 0
 
 
+def number_after(last_id: int) -> None:
+    """Give what is said from now on numbers above this one."""
+    global _last_id  # noqa: PLW0603 - one counter for the one writer
+    _last_id = max(_last_id, last_id)
+
+
 def _next_id() -> int:
     """Return a number that grows, also over restarts; there is one writer."""
     global _last_id  # noqa: PLW0603 - one counter for the one writer

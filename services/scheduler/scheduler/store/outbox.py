@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, bindparam, delete, insert, or_, select
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, text
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -32,6 +32,7 @@ class Parcel:
 _NOTE = upsert(inbox).on_conflict_do_nothing()
 _SEEN = select(inbox.c.id).where(inbox.c.id == bindparam("key"))
 _PUT = insert(outbox)
+_LAST = text("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")
 _SENT = delete(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -88,6 +89,11 @@ async def left(db: AsyncConnection) -> list[Parcel]:
     """Return what an earlier run did not get to publish, in order."""
     rows = await db.execute(select(outbox).order_by(outbox.c.id))
     return [Parcel(**row) for row in rows.mappings()]
+
+
+async def last_id(db: AsyncConnection) -> int:
+    """Return the highest id there ever was, also of what is sent and gone."""
+    return await db.scalar(_LAST) or 0
 
 
 async def sent(db: AsyncConnection, ids: list[int]) -> None:
