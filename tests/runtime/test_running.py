@@ -135,6 +135,18 @@ async def test_an_instance_is_seen_while_it_lives_and_no_longer(bus, until):
     assert await living(bus) == []
 
 
+async def test_a_change_is_told_before_the_next_beat(bus, until, monkeypatch):
+    monkeypatch.setattr("runtime.heartbeat.BEAT_SECONDS", 3600)
+    state = {"browser": True}
+    async with Heartbeat(bus, lambda: dict(state)):
+        state["browser"] = False
+
+        async def told():
+            return [beat["browser"] for beat in await living(bus)] == [False]
+
+        await until(told)
+
+
 async def test_an_instance_that_died_expires(bus, until):
     await Heartbeat(bus, ttl_seconds=1).beat()
     assert len(await living(bus)) == 1

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from contracts.message import now
 from runtime.background import running
 
 BEAT_SECONDS = 3.0
+LOOK_SECONDS = 0.2  # so soon a change is told
 TTL_SECONDS = 10
 # A marker that would stay for ever is left by each instance, unless it expires.
 _FAREWELL = {
@@ -87,7 +89,9 @@ class Heartbeat:
 
     async def _keep_beating(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            before, due = self._state(), monotonic() + BEAT_SECONDS
+            while self._state() == before and monotonic() < due:
+                await asyncio.sleep(LOOK_SECONDS)
             with suppress(Exception):  # a lost beat is made good by the next
                 await self.beat()
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gateway_http.app import Gateway
 
 SIMULATED_PACE = {"poll_min_secs": 1, "poll_interval_secs": 1}
+BROWSER_SECONDS = 10.0
 WORKERS = ("uploader", "signer", "poller", "downloader", "log-streamer")
 log = logging.getLogger("standalone")
 
@@ -112,17 +113,24 @@ class System:
         return all(app.bus.alive for app in self._apps)
 
     async def why_no_browser(self) -> str | None:
-        """Return why no signer has a browser; None when one has."""
+        """Return why no signer has a browser; None when one has.
+
+        One that is about to start is waited for, because it may fail.
+        """
         if self._gateway is None:
             raise RuntimeError("the system is not running")
-        signers = [
-            beat
-            for beat in await living(self._gateway.bus)
-            if beat["service"] == "signer"
-        ]
-        if any(beat.get("browser") for beat in signers):
-            return None
-        return next((b.get("reason") for b in signers), None) or "no signer runs"
+        limit = time.monotonic() + BROWSER_SECONDS
+        while True:
+            beats = await living(self._gateway.bus)
+            signers = [beat for beat in beats if beat["service"] == "signer"]
+            if any(beat.get("chromium") for beat in signers):
+                return None
+            starting = any(beat.get("browser") for beat in signers)
+            if not starting or time.monotonic() > limit:
+                break
+            await asyncio.sleep(0.05)
+        why = next((b.get("reason") for b in signers), None)
+        return why or ("it does not start" if starting else "no signer runs")
 
     def _settings_of(self, kind: type[Any], service: str, server: NatsServer) -> Any:
         """Read the settings of a service; what this run decides comes first."""
