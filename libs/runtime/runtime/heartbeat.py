@@ -45,6 +45,8 @@ class Heartbeat:
         self._state = state
         self._started_at = now().isoformat()
         self.instance = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        self._said: Mapping[str, Any] = {}
+        self._due = 0.0
         self._beating = AsyncExitStack()
 
     @property
@@ -70,6 +72,7 @@ class Heartbeat:
 
     async def beat(self) -> None:
         """Say it now; also worth calling when the state has changed."""
+        self._said, self._due = self._state(), monotonic() + BEAT_SECONDS
         body = {
             "service": self._bus.service,
             "instance": self.instance,
@@ -77,7 +80,7 @@ class Heartbeat:
             "pid": os.getpid(),
             "started_at": self._started_at,
             "at": now().isoformat(),
-            **self._state(),
+            **self._said,
         }
         # A plain KV put would lose the time to live.
         # no boundary: nobody's work depends on it
@@ -89,11 +92,10 @@ class Heartbeat:
 
     async def _keep_beating(self) -> None:
         while True:
-            before, due = self._state(), monotonic() + BEAT_SECONDS
-            while self._state() == before and monotonic() < due:
-                await asyncio.sleep(LOOK_SECONDS)
-            with suppress(Exception):  # a lost beat is made good by the next
-                await self.beat()
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._state() != self._said or monotonic() > self._due:
+                with suppress(Exception):  # a lost beat is made good by the next
+                    await self.beat()
 
 
 async def living(bus: Bus) -> list[dict[str, Any]]:
