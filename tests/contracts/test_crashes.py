@@ -82,6 +82,7 @@ async def sender(js, make_bus):
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.slow
 async def test_a_command_that_kills_its_worker_is_given_up_and_takes_no_other_with_it(
     nats, js, sender, until, step
 ):

@@ -150,6 +150,7 @@ migrate(database_url("", Path(sys.argv[2])))
 """
 
 
+@pytest.mark.slow
 def test_an_upgrade_that_is_killed_leaves_the_database_as_it_was(tmp_path):
     old = tmp_path / "old"
     old.mkdir()

@@ -230,7 +230,7 @@ REACH = """url => {
 async def test_a_browser_frozen_for_good_is_replaced(
     browser_with, account, until, site
 ):
-    async with browser_with(ready_seconds=1) as browser:
+    async with browser_with(ready_seconds=4) as browser:
         async with browser.page("one", account()):
             frozen = await pids(browser)
         for pid in frozen:

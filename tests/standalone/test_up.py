@@ -121,6 +121,7 @@ def status(url, task_id):
     return http.get(f"{url}/api/v1/tasks/{task_id}").json()["task"]["status"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_middle_of_work_stops_everything_and_work_goes_on_later(start):
     up = start("--simulate")
     url = up.url()
