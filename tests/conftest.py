@@ -13,7 +13,7 @@ import pytest
 
 from contracts.bus import Bus
 from power_loss.missing import why_no_fuse
-from support import Nats
+from support import Nats, why_no_mounts
 
 LOOPBACK = ("127.", "::1", "localhost")
 
@@ -51,7 +51,7 @@ BROWSER = Path(__file__).parent.parent / ".venv" / "browser"
 _EXCUSES: dict[str, Callable[[], bool]] = {
     "Chromium": lambda: not (BROWSER.exists() and BROWSER.read_text()),
     "nats CLI": lambda: shutil.which("nats") is None,
-    "root and mount": lambda: bool(os.geteuid()) or shutil.which("mount") is None,
+    "mounts": lambda: bool(why_no_mounts()),
     "FUSE": lambda: bool(why_no_fuse()),
 }
 _unexcused: set[str] = set()

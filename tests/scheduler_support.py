@@ -14,6 +14,7 @@ from scheduler.app import create_app
 from scheduler.settings import SchedulerSettings
 
 SECRET = "0123456789abcdef0123456789abcdef"
+NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
 
 
 class Stage:

@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from tempfile import gettempdir
 
 import httpx
 import nats as nats_py
@@ -122,6 +124,18 @@ class Nats:
             how(self._process)
             self._process.wait()
             self._process = None
+
+
+@cache
+def why_no_mounts() -> str:
+    """Return what keeps a test from mounting something for itself; "" where it may."""
+    if os.geteuid():
+        return "mounts need root"
+    if not (unshare := shutil.which("unshare")):
+        return "mounts need unshare"
+    command = [unshare, "-m", "mount", "-t", "tmpfs", "none", gettempdir()]
+    tried = subprocess.run(command, check=False, capture_output=True)
+    return "mounts are not allowed here" if tried.returncode else ""
 
 
 def _binary() -> str:

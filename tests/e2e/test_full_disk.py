@@ -13,6 +13,8 @@ from contextlib import closing, suppress
 import httpx
 import pytest
 
+from support import why_no_mounts
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(180),  # a lease is outlived, and waits end
@@ -50,12 +52,10 @@ class SmallDisk:
 def disk(tmp_path):
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = shutil.which("mount")
-    if os.geteuid() or not mount:
-        pytest.skip("a small file system needs root and mount")
+    if why := why_no_mounts():
+        pytest.skip(why)
     options = ["-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(folder)]
-    if subprocess.run([mount, *options], check=False).returncode:
-        pytest.skip("this machine may not mount a small file system")
+    subprocess.run([shutil.which("mount"), *options], check=True)
     try:
         yield SmallDisk(folder)
     finally:

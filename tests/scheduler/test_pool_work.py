@@ -1,7 +1,7 @@
 """What is done with sessions, on a real database inside one transaction."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -18,22 +18,7 @@ from scheduler import check_work, pool_work
 from scheduler.domain.rows import Attempt, Session, Task
 from scheduler.store import attempts, credentials, sessions, tasks
 from scheduler.store.credentials import Told
-from scheduler.store.engine import database_url, writing_engine
-from scheduler.store.migrate import migrate
-from scheduler.writer import Turn
-
-NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
-
-
-@pytest.fixture
-async def turn(tmp_path):
-    """Give a transaction on a new database."""
-    url = database_url("", tmp_path)
-    migrate(url)
-    engine = writing_engine(url)
-    async with engine.begin() as db:
-        yield Turn(db, NOW)
-    await engine.dispose()
+from scheduler_support import NOW
 
 
 @pytest.mark.parametrize("state", ["active", "cooling", "blocked"])

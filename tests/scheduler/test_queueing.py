@@ -1,7 +1,7 @@
 """What is done at the end of each transaction, and how much of it at once."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -11,25 +11,11 @@ from scheduler import queueing
 from scheduler.domain.rows import Session, Task
 from scheduler.settings import SchedulerSettings
 from scheduler.store import attempts, outbox, sessions, tasks
-from scheduler.store.engine import database_url, writing_engine
-from scheduler.store.migrate import migrate
 from scheduler.store.tables import inbox
 from scheduler.store.tables import tasks as table
-from scheduler.writer import Turn
+from scheduler_support import NOW
 
-NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
 JOB = Job(model="jimeng-video-3.0", prompt="x", duration=5, ratio="1:1")
-
-
-@pytest.fixture
-async def turn(tmp_path):
-    """Give a transaction on a new database."""
-    url = database_url("", tmp_path)
-    migrate(url)
-    engine = writing_engine(url)
-    async with engine.begin() as db:
-        yield Turn(db, NOW)
-    await engine.dispose()
 
 
 @pytest.fixture

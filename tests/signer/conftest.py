@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import pytest
 
 from asgi_support import serving
+from browser_support import found_browser
 from contracts.tasks import Refused, SubmitInPage, SubmitPlain, Submitted, Unknown
 from contracts.values import Job
 from contracts.workers import AskPermit, Credential, GetCredential, Permit
 from jimeng import Account, Upstream
 from runtime.settings import load
-from signer import chromium
 from signer.app import create_app
 from signer.browser import Browser, Limits
 from signer.exit import Fence
@@ -73,10 +73,7 @@ async def site(tmp_path):
 @pytest.fixture(scope="session")
 def chromium_path():
     """Where a browser is; the test is skipped where there is none."""
-    try:
-        return chromium.find(None, chromium.candidates())
-    except chromium.NoBrowserError as error:
-        pytest.skip(f"needs Chromium: {error}")
+    return found_browser()
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 import asyncio
 import io
 import json
-import os
-import shutil
 import socket
 import subprocess
 import uuid
@@ -12,7 +10,6 @@ import wave
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from pathlib import Path
 from typing import ClassVar
 
 import httpx
@@ -23,6 +20,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from PIL import Image
 
+from browser_support import found_browser
 from simulator import DEMO_SESSIONS, Knobs, Settings, create_app
 from simulator.ffmpeg import find
 from simulator.world import World
@@ -401,14 +399,7 @@ class Kit:
 @pytest.fixture(scope="session")
 def chromium():
     """Where a headless Chromium is; the test is skipped where there is none."""
-    names = ("chromium-headless-shell", "chromium")
-    fixed = Path("/usr/lib/chromium/chromium-headless-shell")
-    found = [os.environ.get("CHROMIUM_PATH"), str(fixed) if fixed.exists() else None]
-    found += [shutil.which(name) for name in names]
-    path = next((one for one in found if one), None)
-    if path is None:
-        pytest.skip("needs Chromium: set CHROMIUM_PATH or install chromium")
-    return path
+    return found_browser()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support import http
+from support import http, why_no_mounts
 
 STOP_SECONDS = 10.0
 
@@ -281,8 +281,8 @@ HIDE = '/usr/bin/mount -t tmpfs none /usr/lib/chromium && exec "$@"'
 
 
 def test_without_a_browser_it_runs_says_so_and_refuses_only_the_page(start, tmp_path):
-    if os.geteuid() != 0 or not Path("/usr/bin/unshare").exists():
-        pytest.skip("hiding the browser needs root and unshare")
+    if why := why_no_mounts():
+        pytest.skip(why)
     up = start(
         "--simulate",
         wrap=["/usr/bin/unshare", "-m", "/bin/sh", "-c", HIDE, "sh"],

@@ -14,7 +14,7 @@ from contracts.values import Stage
 from scheduler.domain import choice, dispatch
 from scheduler.domain.rows import Attempt, Session
 from scheduler.domain.steps import Due, Reserved, Step
-from scheduler.store import attempts, outbox, sessions, tasks
+from scheduler.store import attempts, outbox, queue, sessions, tasks
 from scheduler.work import Rules, advance_task, write
 from scheduler.writer import Turn
 
@@ -52,7 +52,7 @@ class Lookout:
         return (coming - turn.now).total_seconds() + 0.01 if coming else None
 
     async def _look_at_late(self, turn: Turn) -> datetime | None:
-        found = await tasks.due(turn.db)
+        found = await queue.due(turn.db)
         late = [task_id for task_id, moment in found if moment <= turn.now]
         await self._each(
             turn, [(t, partial(_late, turn, t, self._rules)) for t in late]
@@ -71,14 +71,14 @@ class Lookout:
     async def _dispatch_waiting(self, turn: Turn) -> datetime | None:
         """Give waiting tasks their sessions; return when a pause ends."""
         self._failed = False
-        waiting, strange, pause = await tasks.waiting(turn.db, turn.now)
+        waiting, strange, pause = await queue.waiting(turn.db, turn.now)
         for task_id, why in strange:
             await self._put_off(turn, task_id, why)
         if not waiting:
             return pause
         found = await sessions.pool(turn.db)
         room = await _room(turn, self._rules, len(waiting))
-        running = await tasks.running_of(turn.db)
+        running = await queue.running_of(turn.db)
         plan = dispatch.dispatch(
             waiting, found, running, room, turn.now, policy=self._rules.policy
         )
@@ -107,7 +107,7 @@ class Lookout:
                     await self._put_off(turn, task_id, why)
 
     async def _put_off(self, turn: Turn, task_id: str, why: Exception) -> None:
-        await tasks.put_off(turn.db, task_id, turn.now + PUT_OFF)
+        await queue.put_off(turn.db, task_id, turn.now + PUT_OFF)
         if task_id not in self._told:
             self._told.add(task_id)
             about = {"task": task_id}

@@ -10,7 +10,7 @@ from contracts.message import now
 from contracts.tasks import TaskChanged
 from scheduler.domain.rows import Attempt, Session, Task
 from scheduler.domain.waiting import waiting_for
-from scheduler.store import attempts, sessions, tasks
+from scheduler.store import attempts, queue, sessions, tasks
 
 PROMPT_SHOWN = 300
 PAGE_BYTES = 512 * 1024  # a message has at most 1 MB
@@ -77,7 +77,7 @@ async def task_view(db: AsyncConnection, task_id: str) -> asked.Task | None:
     if task is None:
         return None
     tries = await attempts.of_task(db, task_id)
-    ahead = await tasks.ahead(db, task) if task.status == "queued" else None
+    ahead = await queue.ahead(db, task) if task.status == "queued" else None
     why = None if task.ended else waiting_for(task, await sessions.pool(db), now())
     return view(task, tries).model_copy(
         update={"queue_ahead": ahead, "waiting_for": why}

@@ -6,13 +6,9 @@ from typing import Any
 
 from sqlalchemy import (
     Row,
-    and_,
     bindparam,
-    case,
     func,
     insert,
-    literal,
-    or_,
     select,
     tuple_,
     update,
@@ -31,14 +27,9 @@ from contracts.values import (
     Status,
     Terms,
 )
-from jimeng import InvalidJob, find_model
-from scheduler.domain.dispatch import Waiting, rank
+from scheduler.domain.dispatch import rank
 from scheduler.domain.rows import Task
-from scheduler.store.near import LONG
-from scheduler.store.tables import attempts, results, tasks
-
-BACKLOG = 50  # waiting tasks of one owner and model looked at in one dispatch
-AT_ONCE = 100  # due tasks looked at in one transaction
+from scheduler.store.tables import results, tasks
 
 # Built once: building a statement takes longer than running it.
 _ONE = select(tasks).where(tasks.c.id == bindparam("key"))
@@ -46,47 +37,6 @@ _SAVE = update(tasks).where(
     tasks.c.id == bindparam("key"),
     tasks.c.revision == bindparam("before"),
     tasks.c.status.not_in(TERMINAL),
-)
-_QUEUED = tasks.c.status == "queued"
-_ANY_QUEUED = select(tasks.c.id).where(_QUEUED).limit(1)
-_PLACES = (
-    select(
-        tasks.c.id,
-        tasks.c.owner,
-        tasks.c.rank,
-        tasks.c.created_at,
-        tasks.c.model,
-        tasks.c.stage,
-        func.row_number()
-        .over(
-            partition_by=(tasks.c.owner, tasks.c.model),
-            order_by=(tasks.c.rank, tasks.c.created_at, tasks.c.id),
-        )
-        .label("place"),
-    )
-    .where(
-        _QUEUED,
-        or_(tasks.c.not_before.is_(None), tasks.c.not_before <= bindparam("moment")),
-    )
-    .subquery()
-)
-_FIRST = select(_PLACES).where(_PLACES.c.place <= BACKLOG).prefix_with(LONG)
-_RESUMED = (
-    select(func.min(tasks.c.not_before))
-    .prefix_with(LONG)
-    .where(_QUEUED, tasks.c.not_before > bindparam("moment"))
-)
-_RUNNING = (
-    select(tasks.c.owner, func.count())
-    .join(attempts, attempts.c.task == tasks.c.id)
-    .where(attempts.c.state != "ended")
-    .group_by(tasks.c.owner)
-)
-_DUE = (
-    select(tasks.c.id, tasks.c.due_at)
-    .where(tasks.c.due_at.is_not(None))
-    .order_by(tasks.c.due_at)
-    .limit(AT_ONCE)
 )
 
 
@@ -152,64 +102,6 @@ async def save(db: AsyncConnection, before: Task, task: Task) -> bool:
     return done.rowcount == 1
 
 
-async def waiting(
-    db: AsyncConnection, now: datetime
-) -> tuple[list[Waiting], list[tuple[str, InvalidJob]], datetime | None]:
-    """Return who may go next, who never can and why, and when the next pause ends.
-
-    The first ones of each owner and model, so that many who cannot go do not hide one
-    who can.
-    """
-    if await db.scalar(_ANY_QUEUED) is None:  # as after most transactions
-        return [], [], None
-    rows = (await db.execute(_FIRST, {"moment": now})).all()
-    pause = await db.scalar(_RESUMED, {"moment": now})
-    able: list[Waiting] = []
-    strange: list[tuple[str, InvalidJob]] = []
-    for row in rows:
-        try:
-            able.append(_waiting_of(row))
-        except InvalidJob as error:  # of another version
-            strange.append((row.id, error))
-    return able, strange, pause
-
-
-async def running_of(db: AsyncConnection) -> dict[str | None, int]:
-    """Return how many tasks of each owner hold a slot."""
-    rows = await db.execute(_RUNNING)
-    return {row[0]: row[1] for row in rows}
-
-
-async def due(db: AsyncConnection) -> list[tuple[str, datetime]]:
-    """Return the tasks that are to be looked at again, with when, the first first."""
-    rows = await db.execute(_DUE)
-    return [(row.id, row.due_at) for row in rows]
-
-
-async def put_off(db: AsyncConnection, task_id: str, until: datetime) -> None:
-    """Look at a task later, whatever it waits for."""
-    then = literal(until, tasks.c.due_at.type)
-    await db.execute(
-        update(tasks)
-        .where(tasks.c.id == task_id)
-        .values(
-            not_before=case((tasks.c.status == "queued", then)),
-            due_at=case((tasks.c.due_at.is_not(None), then)),
-        )
-    )
-
-
-def _waiting_of(row: Any) -> Waiting:
-    return Waiting(
-        id=row.id,
-        owner=row.owner,
-        rank=row.rank,
-        created_at=row.created_at,
-        model=find_model(row.model),
-        stage=row.stage,
-    )
-
-
 async def page(
     db: AsyncConnection, status: Status | None, limit: int, cursor: str | None
 ) -> tuple[list[Task], str | None]:
@@ -238,20 +130,6 @@ def _place_of(cursor: str) -> tuple[datetime, str]:
         return datetime.fromisoformat(at).astimezone(UTC), task_id
     except (ValueError, OverflowError):
         raise ValueError("not a cursor of ours") from None
-
-
-async def ahead(db: AsyncConnection, task: Task) -> int:
-    """Return how many queued tasks go before this one."""
-    mine = rank(task.belonging.priority, task.created_at)
-    older = and_(tasks.c.rank == mine, tasks.c.created_at < task.created_at)
-    return int(
-        await db.scalar(
-            select(func.count())
-            .select_from(tasks)
-            .where(tasks.c.status == "queued", or_(tasks.c.rank < mine, older))
-        )
-        or 0
-    )
 
 
 async def counts(db: AsyncConnection) -> Stats:
