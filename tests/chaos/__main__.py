@@ -27,8 +27,8 @@ SECONDS_A_KILL, SECONDS_A_TASK, SHORTEST = 25.0, 8.0, 20.0
 PROGRESS_SECONDS = 5.0
 BACK_SECONDS = 120.0
 # Quiet is given up when nothing has moved for so long. Constants of the services that
-# no speed divides come into it: a redelivery after 30 s, a pause of up to 300 s.
-STILL_SECONDS = 330.0
+# no speed divides come into it, as a redelivery after 30 s.
+STILL_SECONDS = 60.0
 HELD_SECONDS = 20.0  # ... where nothing is left but what waits for a person
 
 

@@ -48,6 +48,12 @@ class SchedulerSettings(
     max_sends: int = Field(
         3, ge=1, le=10, description="Most sends of one attempt; then it is held."
     )
+    retry_pause_secs: float = Field(
+        5,
+        gt=0,
+        description="Pause before a task is tried again after a refusal; it grows "
+        "with each attempt, to 60 times this.",
+    )
     retention_days: float | None = Field(
         None, gt=0, description="Files of tasks that ended longer ago are deleted."
     )
@@ -82,6 +88,7 @@ class SchedulerSettings(
                 upload=timedelta(seconds=self.upload_deadline_secs),
                 submit=timedelta(seconds=SUBMIT_DEADLINE_SECONDS),
                 store=timedelta(seconds=self.download_deadline_secs),
+                first_pause=timedelta(seconds=self.retry_pause_secs),
             ),
             permit_seconds=self.permit_secs,
             poll_interval_seconds=self.poll_interval_secs,

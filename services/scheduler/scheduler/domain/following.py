@@ -69,7 +69,11 @@ def generated(
 
 
 def generation_failed(
-    task: Task, attempt: Attempt, event: said.GenerationFailed, now: datetime, _: Limits
+    task: Task,
+    attempt: Attempt,
+    event: said.GenerationFailed,
+    now: datetime,
+    limits: Limits,
 ) -> Step:
     """The site took it and failed; it is bought again only where somebody said so."""
     attempt = known(attempt, event.upstream_id)
@@ -85,7 +89,7 @@ def generation_failed(
     if may and task.terms.buy_again:
         left = task.terms.buy_again - 1
         terms = task.terms.model_copy(update={"buy_again": left})
-        task = replace(again(task, attempt, now), terms=terms)
+        task = replace(again(task, now + limits.pause(attempt.n)), terms=terms)
         return Step(task, attempt, signal=told)
     return Step(failed_by(task, event, effect, now), attempt, signal=told)
 

@@ -73,10 +73,14 @@ def uploaded(
 
 
 def upload_failed(
-    task: Task, attempt: Attempt, event: said.UploadFailed, now: datetime, _: Limits
+    task: Task,
+    attempt: Attempt,
+    event: said.UploadFailed,
+    now: datetime,
+    limits: Limits,
 ) -> Step:
     """One reference that cannot be had fails the whole attempt."""
-    return not_taken(task, attempt, event, now)
+    return not_taken(task, attempt, event, now, limits)
 
 
 def permit(
@@ -121,7 +125,7 @@ def _unsettled(attempt: Attempt, allowed: int) -> Attempt:
 
 
 def refused(
-    task: Task, attempt: Attempt, event: said.Refused, now: datetime, _: Limits
+    task: Task, attempt: Attempt, event: said.Refused, now: datetime, limits: Limits
 ) -> Step:
     """Only the newest send's refusal counts: an older one's is no news of this one.
 
@@ -129,7 +133,7 @@ def refused(
     """
     if event.n != attempt.allowed:
         return Step(task, attempt)
-    return not_taken(task, attempt, event, now)
+    return not_taken(task, attempt, event, now, limits)
 
 
 def unknown(
@@ -184,10 +188,10 @@ def resolved(
 
 
 def died(
-    task: Task, attempt: Attempt, event: said.Died, now: datetime, _: Limits
+    task: Task, attempt: Attempt, event: said.Died, now: datetime, limits: Limits
 ) -> Step:
     """A service gave up before anything was sent."""
-    return gave_up(task, attempt, event.reason, now)
+    return gave_up(task, attempt, event.reason, now, limits)
 
 
 def died_after_permit(

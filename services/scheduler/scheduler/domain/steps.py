@@ -11,6 +11,9 @@ from scheduler.domain.rows import Attempt, Task
 OnUnknown = Literal["resend", "hold"]
 
 
+GROWTH = 1, 3, 12, 60  # of the pause before a task is tried again
+
+
 @dataclass(frozen=True)
 class Limits:
     """The settings that decide when waiting ends."""
@@ -23,6 +26,11 @@ class Limits:
     upload: timedelta = timedelta(seconds=900)
     submit: timedelta = timedelta(seconds=90)
     store: timedelta = timedelta(seconds=1800)
+    first_pause: timedelta = timedelta(seconds=5)
+
+    def pause(self, attempt: int) -> timedelta:
+        """How long a task waits after its n-th attempt before it is tried again."""
+        return self.first_pause * GROWTH[min(attempt, len(GROWTH)) - 1]
 
     @property
     def follow(self) -> timedelta:

@@ -13,10 +13,10 @@ from scheduler.domain.failures import code_of, words_of
 from scheduler.domain.rows import Attempt, Task
 from scheduler.domain.steps import Limits, Signal, Step
 
-PAUSES = (5.0, 15.0, 60.0, 300.0)  # seconds before a task is tried again
 
-
-def not_taken(task: Task, attempt: Attempt, event: Failure, now: datetime) -> Step:
+def not_taken(
+    task: Task, attempt: Attempt, event: Failure, now: datetime, limits: Limits
+) -> Step:
     """The site certainly has no job: the attempt ends, the task goes on or fails.
 
     `max_attempts` is held against the number of the attempt: an attempt is a try, and
@@ -41,15 +41,17 @@ def not_taken(task: Task, attempt: Attempt, event: Failure, now: datetime) -> St
         return Step(tired, attempt, signal=told)
     if effect and effect.task is TaskEffect.AGAIN_ELSEWHERE:
         return Step(again(task), attempt, signal=told)
-    return Step(again(task, attempt, now), attempt, signal=told)
+    return Step(again(task, now + limits.pause(attempt.n)), attempt, signal=told)
 
 
-def gave_up(task: Task, attempt: Attempt, reason: str, now: datetime) -> Step:
+def gave_up(
+    task: Task, attempt: Attempt, reason: str, now: datetime, limits: Limits
+) -> Step:
     """A service gave the attempt up with nothing sent: again, but not for ever."""
     attempt = end(attempt, now, charged=False, reason=reason)
     if attempt.n >= task.terms.max_attempts:
         return Step(failed(task, ErrorCode.STEP_DIED, reason, now), attempt)
-    return Step(again(task, attempt, now), attempt)
+    return Step(again(task, now + limits.pause(attempt.n)), attempt)
 
 
 def overdue(
@@ -112,21 +114,15 @@ def signal(
     return Signal(attempt.session, effect.session, words_of(event), model, code)
 
 
-def again(
-    task: Task, attempt: Attempt | None = None, now: datetime | None = None
-) -> Task:
-    """Queue the task again: at once, or after a pause that grows with the attempts."""
-    moment = None
-    if attempt and now:
-        pause = PAUSES[min(attempt.n, len(PAUSES)) - 1]
-        moment = now + timedelta(seconds=pause)
+def again(task: Task, not_before: datetime | None = None) -> Task:
+    """Queue the task again: at once, or from a moment on."""
     return replace(
         task,
         status="queued",
         stage="waiting",
         session=None,
         progress=Progress(),
-        not_before=moment,
+        not_before=not_before,
     )
 
 
