@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+LEASE_SECONDS = 10.0  # at SPEED 1
 RECORDS = Path("docs/storms.jsonl")
 DOCUMENT = Path("docs/reliability.md")
 BEGIN, END = "<!-- storms: made by `make reliability` -->", "<!-- /storms -->"
@@ -61,11 +62,14 @@ def bounds(storms: list[dict[str, Any]]) -> list[str]:
 
 
 def recovery(storms: list[dict[str, Any]]) -> list[str]:
-    """Say how soon after its death each service gave its first sign of life."""
+    """Say how soon after its death each service was back, and a lease taken."""
     times: defaultdict[str, list[float]] = defaultdict(list)
     for storm in storms:
         for name, seconds in storm["figures"]["recovery"].items():
             times[name] += seconds
+        for name, seconds in storm["figures"]["take-over"].items():
+            lease = LEASE_SECONDS / storm["run"]["speed"]
+            times[f"{name} of {lease:g} s taken over"] += seconds
     lines = [_row(["recovery", "deaths", "median", "p99"]), _row(["---"] * 4)]
     for name, seconds in sorted(times.items()):
         seconds.sort()

@@ -32,6 +32,7 @@ from support import free_port
 ACCOUNTS = 8
 CAP = 2
 START_SECONDS = 60.0
+SLOT_SECONDS = 0.05
 EXISTS = 409
 DATA_MIB, STORE_MIB = 256, 256
 
@@ -62,6 +63,7 @@ class Cluster:
             base_url=f"http://127.0.0.1:{self.port}", trust_env=False, timeout=30
         )
         self.client: Client | None = None
+        self.watcher: asyncio.Task[None] | None = None
 
     @property
     def planned(self) -> dict[str, str]:
@@ -117,6 +119,8 @@ class Cluster:
         """End everything, the services first, and take the file systems away."""
         with suppress(Exception):
             await self.api.aclose()
+        if self.watcher:
+            self.watcher.cancel()
         if self.site:
             await self.site.aclose()
         if self.client:
@@ -163,6 +167,7 @@ class Cluster:
         )
         await provision(self.client.jetstream(), self.times.ack_wait)
         await self.client.subscribe("$KV.workers.>", cb=self._beat)
+        self.watcher = asyncio.create_task(self._watch_slots())
 
     async def nats_ready(self) -> None:
         """Wait until the server greets."""
@@ -185,6 +190,21 @@ class Cluster:
             for unit in self.units.values():
                 if pid and unit.pid == pid:
                     unit.ready(pid)
+
+    async def _watch_slots(self) -> None:
+        """A scheduler is back with its slot: one that waits for its turn beats not."""
+        while True:
+            await asyncio.sleep(SLOT_SECONDS)
+            units = [
+                self.units[n]
+                for n, s in self.planned.items()
+                if s == "scheduler" and n in self.units
+            ]
+            if any(unit.missing for unit in units):
+                there = self.slots()
+                for unit in units:
+                    if unit.name in there and (pid := unit.pid):
+                        unit.ready(pid)
 
     async def _start_site(self) -> None:
         port = free_port()
@@ -245,6 +265,15 @@ class Cluster:
                 slots = self.slots()
                 return next((n for n in slots if slots[n] == row["owner"]), None)
         return None
+
+    def epoch(self) -> int:
+        """How often a scheduler has taken the lease; 0 while that cannot be read."""
+        with suppress(sqlite3.Error):
+            return max(
+                (r["epoch"] for r in database(self, "select epoch from lease")),
+                default=0,
+            )
+        return 0
 
     def slots(self) -> dict[str, str]:
         """The schedulers that are at work or wait for it -> their slot's name."""

@@ -26,6 +26,7 @@ COPIES = 9  # of a fact; lost acks may make any number
 SENDING_SECONDS = 1.0  # the site takes it then; the signer is killed before
 LOOK_SECONDS = 0.02
 DEPOSED_SECONDS, SLOW_SECONDS = 5.0, 0.3
+TAKEN_SECONDS = 60.0
 MARK = "Storm"
 AIMED = {"midsend": "kill", "depose": "stop"}  # which kind these are, when counted
 NETWORK = ("slow", "stall", "half_open", "cut", "reset", "cut_after")
@@ -135,6 +136,7 @@ class Storm:
         self.done: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
         self.log: list[tuple[float, str]] = []
+        self.takeovers: list[float] = []  # seconds without a scheduler at work
         self._stopped: set[int] = set()
         self._do: dict[str, Callable[[Event], Awaitable[bool]]] = {
             "kill": self._kill,
@@ -210,9 +212,13 @@ class Storm:
             for pid in pids:
                 processes.send(pid, signal.SIGKILL)
             return bool(pids)
+        at_work = self.cluster.holder() == event.target
+        epoch = self.cluster.epoch()
         struck = self.cluster.units[event.target].kill()
         if struck and event.target == "nats":
             await self.cluster.nats_ready()
+        if struck and at_work:
+            await self._taken_over(epoch, TAKEN_SECONDS)
         return struck
 
     async def _stop(self, event: Event) -> bool:
@@ -346,10 +352,10 @@ class Storm:
         if not name or not (pid := self.cluster.units[name].pid):
             return False
         link = self.cluster.links[name]
+        epoch = self.cluster.epoch()
         self._stopped.add(pid)
         processes.send(pid, signal.SIGSTOP)
-        while time.monotonic() < until and self.cluster.holder() in {name, None}:  # noqa: ASYNC110 - the lease tells nobody
-            await asyncio.sleep(LOOK_SECONDS)
+        await self._taken_over(epoch, until - time.monotonic())
         deposed = self.cluster.holder() not in {name, None}
         link.slow(SLOW_SECONDS)
         processes.send(pid, signal.SIGCONT)
@@ -357,6 +363,15 @@ class Storm:
         await asyncio.sleep(DEPOSED_SECONDS)
         link.heal()
         return deposed
+
+    async def _taken_over(self, epoch: int, seconds: float) -> None:
+        """Wait until a scheduler has taken the lease, and note how long that took."""
+        began = time.monotonic()
+        while epoch and time.monotonic() - began < seconds:
+            if self.cluster.epoch() > epoch:
+                self.takeovers.append(time.monotonic() - began)
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _relieved(self, until: float) -> str | None:
         """Return the scheduler at work as soon as there is one that waits."""

@@ -50,6 +50,7 @@ def figures(
         "dead letters": world.letters,
         "own exits": sum(len(cluster.units[n].own_exits) for n in cluster.services),
         "recovery": {n: sorted(u.recovered) for n, u in units.items() if u.recovered},
+        "take-over": {"the lease": sorted(storm.takeovers)} if storm.takeovers else {},
         "broken": len(broken),
     }
 

@@ -132,6 +132,7 @@ class Unit:
     started: float = 0.0
     own_exits: list[int] = field(default_factory=list)
     recovered: list[float] = field(default_factory=list)
+    _killed: int = 0
     _killed_at: float | None = None
     _wanted: bool = True
     _keeper: asyncio.Task[None] | None = None
@@ -152,15 +153,20 @@ class Unit:
         if (pid := self.pid) is None:
             return False
         self.kills += 1
-        self._killed_at = time.monotonic()
+        self._killed, self._killed_at = pid, time.monotonic()
         send(pid, signal.SIGKILL)
         return True
 
     def ready(self, pid: int) -> None:
         """Take note that the process with this id works."""
-        if self._killed_at is not None and pid == self.pid:
+        if self._killed_at is not None and self._killed != pid == self.pid:
             self.recovered.append(time.monotonic() - self._killed_at)
             self._killed_at = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether it was killed and does not work yet."""
+        return self._killed_at is not None
 
     def restart(self) -> None:
         """Let the supervisor start it anew."""

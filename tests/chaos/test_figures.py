@@ -18,6 +18,7 @@ FIGURES = {
     "leaked slots": 0,
     "orphan files": 0,
     "recovery": {"nats": [0.1, 0.2, 0.9]},
+    "take-over": {"the lease": [1.1, 1.4, 2.0]},
     "broken": 0,
 }
 
@@ -41,3 +42,4 @@ def test_records_become_a_table_and_bounds(tmp_path):
     assert f"- an accepted task is lost: {none}" in lines
     assert "- an unknown submit stays held: 2 times in 120" in lines
     assert "| nats | 6 | 0.2 s | 0.9 s |" in lines
+    assert "| the lease of 1 s taken over | 6 | 1.4 s | 2.0 s |" in lines
