@@ -1,5 +1,6 @@
 """What people ask for and what time does: retry, resolve, deadlines, late steps."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -257,3 +258,23 @@ async def test_a_command_that_was_lost_is_issued_again_after_its_time(staged):
         hands.consume(said.UploadReferences, concurrency=1)(stage.commands.put)
         await hands.start()
         assert (await stage.next(said.UploadReferences)).task == "t1"
+
+
+async def test_to_another_owner_a_task_is_not_there(stage):
+    await stage.create(owner="key:1")
+    async with asyncio.timeout(10):
+        await stage.events.get()  # it is taken in
+    about = {"task": "t1", "seen_by": "key:2"}
+    for wish in (
+        asked.ReadTask(**about),
+        asked.CancelTask(**about),
+        asked.ResolveTask(**about, action="fail"),
+        asked.RetryTask(**about, new_task="t2"),
+    ):
+        with pytest.raises(asked.RequestRefusedError) as no:
+            await stage.hands.ask(wish)
+        assert no.value.refusal.status == 404
+    for owner, count in (("key:2", 0), ("key:1", 1), (None, 1)):
+        page = await stage.hands.ask(asked.ListTasks(seen_by=owner))
+        counted = await stage.hands.ask(asked.ReadStats(seen_by=owner))
+        assert (len(page.tasks), counted.total) == (count, count)

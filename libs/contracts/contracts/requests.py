@@ -103,13 +103,19 @@ class Task(Belonging, Progress):
     finished_at: datetime | None = None
 
 
-class ReadTask(Request[Task]):
+class AboutTask(Request[R]):
+    """A question about one task; to `seen_by`, others' tasks are not there."""
+
+    task: str
+    seen_by: str | None = None
+    """The owner whose tasks the asker may see; None: everybody's."""
+
+
+class ReadTask(AboutTask[Task]):
     """One task, whole."""
 
     SUBJECT: ClassVar[str] = "req.scheduler.read_task"
     REPLY: ClassVar[type[BaseModel]] = Task
-
-    task: str
 
 
 class TaskPage(Value):
@@ -125,6 +131,7 @@ class ListTasks(Request[TaskPage]):
     SUBJECT: ClassVar[str] = "req.scheduler.list_tasks"
     REPLY: ClassVar[type[BaseModel]] = TaskPage
 
+    seen_by: str | None = None
     status: Status | None = None
     limit: int = Field(default=50, ge=1, le=200)
     cursor: str | None = None
@@ -137,17 +144,15 @@ class Cancelled(Value):
     upstream_charged: Literal["false", "true", "unknown"]
 
 
-class CancelTask(Request[Cancelled]):
+class CancelTask(AboutTask[Cancelled]):
     """Stop a task. Refused once it has ended otherwise."""
 
     SUBJECT: ClassVar[str] = "req.scheduler.cancel_task"
     REPLY: ClassVar[type[BaseModel]] = Cancelled
     WRITES: ClassVar[bool] = True
 
-    task: str
 
-
-class ResolveTask(Request[Task]):
+class ResolveTask(AboutTask[Task]):
     """End a hold: send it again, or fail it. Refused for a task that is not held.
 
     Asked again, for an answer that was lost, it does nothing more.
@@ -157,11 +162,10 @@ class ResolveTask(Request[Task]):
     REPLY: ClassVar[type[BaseModel]] = Task
     WRITES: ClassVar[bool] = True
 
-    task: str
     action: Literal["resend", "fail"]
 
 
-class RetryTask(Request[Task]):
+class RetryTask(AboutTask[Task]):
     """Make an ended task anew, as `new_task`; the reply is the new one.
 
     Where the old one's submit was permitted, its job is looked for first, and taken
@@ -173,7 +177,6 @@ class RetryTask(Request[Task]):
     REPLY: ClassVar[type[BaseModel]] = Task
     WRITES: ClassVar[bool] = True
 
-    task: str
     new_task: str
     again: bool = False
     job: Job | None = None
@@ -200,3 +203,5 @@ class ReadStats(Request[Stats]):
 
     SUBJECT: ClassVar[str] = "req.scheduler.stats"
     REPLY: ClassVar[type[BaseModel]] = Stats
+
+    seen_by: str | None = None

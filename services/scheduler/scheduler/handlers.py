@@ -124,7 +124,7 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
     async def read_task(request: asked.ReadTask) -> asked.Task:
         async with reading(engine) as db:
             found = await task_view(db, request.task)
-        if found is None:
+        if found is None or request.seen_by not in {None, found.owner}:
             raise not_found("task")
         return found
 
@@ -132,9 +132,7 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
     async def list_tasks(request: asked.ListTasks) -> asked.TaskPage:
         try:
             async with reading(engine) as db:
-                found, cursor = await tasks.page(
-                    db, request.status, request.limit, request.cursor
-                )
+                found, cursor = await tasks.page(db, request)
                 latest = await attempts.latest(db, [task.id for task in found])
                 known = await sessions.pool(db)
         except ValueError as error:
@@ -149,9 +147,9 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
         return page_of(found, latest, known, cursor)
 
     @bus.answer(asked.ReadStats)
-    async def stats(_: asked.ReadStats) -> asked.Stats:
+    async def stats(request: asked.ReadStats) -> asked.Stats:
         async with reading(engine) as db:
-            return await tasks.counts(db)
+            return await tasks.counts(db, request.seen_by)
 
     @bus.answer(pool.ListSessions)
     async def list_sessions(_: pool.ListSessions) -> pool.Sessions:

@@ -3,7 +3,9 @@
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel
 
 from contracts import requests as asked
 from contracts.message import Event
@@ -27,6 +29,7 @@ from scheduler.store import attempts, files, outbox, sessions, tasks
 from scheduler.views import changed, task_view
 from scheduler.writer import Turn
 
+R = TypeVar("R", bound=BaseModel)
 log = logging.getLogger("scheduler")
 
 
@@ -85,7 +88,7 @@ async def fact(turn: Turn, event: Event, rules: Rules) -> None:
 
 async def cancel(turn: Turn, wish: asked.CancelTask, rules: Rules) -> Cancelled:
     """Stop a task; a second cancel gives the same answer."""
-    task = await _load(turn, wish.task)
+    task = await _load(turn, wish)
     if task.ended and task.status != "cancelled":
         detail = f"the task is {task.status}; only an unfinished one can be cancelled"
         raise refusal(409, "task-ended", detail)
@@ -103,7 +106,7 @@ def _charged(attempt: Attempt | None) -> Literal["false", "true", "unknown"]:
 
 async def resolve(turn: Turn, wish: asked.ResolveTask, rules: Rules) -> asked.Task:
     """End a hold as an operator says; the same asked again ends nothing more."""
-    task = await _load(turn, wish.task)
+    task = await _load(turn, wish)
     done = f"resolve:{task.id}:{task.attempt}:"
     if task.stage == "held":
         for action in ("resend", "fail"):  # of an earlier hold
@@ -120,7 +123,7 @@ async def resolve(turn: Turn, wish: asked.ResolveTask, rules: Rules) -> asked.Ta
 
 async def retry(turn: Turn, wish: asked.RetryTask, rules: Rules) -> asked.Task:
     """Make an ended task anew, looking first for what its last attempt sent."""
-    old = await _load(turn, wish.task)
+    old = await _load(turn, wish)
     if await tasks.load(turn.db, wish.new_task) is None:
         if not old.ended:
             text = f"the task is {old.status}; only an ended one can be retried"
@@ -172,8 +175,9 @@ async def _adopt(turn: Turn, old: Task, task: Task, rules: Rules) -> None:
     await advance_task(turn, task, Adopted(attempt), rules)
 
 
-async def _load(turn: Turn, task_id: str) -> Task:
-    if task := await tasks.load(turn.db, task_id):
+async def _load(turn: Turn, wish: asked.AboutTask[R]) -> Task:
+    task = await tasks.load(turn.db, wish.task)
+    if task and wish.seen_by in {None, task.belonging.owner}:
         return task
     raise not_found("task")
 

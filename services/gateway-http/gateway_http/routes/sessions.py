@@ -20,6 +20,7 @@ from contracts.pool import (
 )
 from contracts.requests import RequestRefusedError
 from contracts.sessions import CheckOutcome, SessionChanged
+from gateway_http.access import ADMIN, needs
 from gateway_http.checks import Checks, checks
 from gateway_http.parts import Parts, problems
 from gateway_http.problems import Problem
@@ -50,7 +51,9 @@ IdempotencyKey = Annotated[
 
 def router(parts: Parts) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
+    routes = APIRouter(
+        prefix="/api/v1/sessions", tags=["sessions"], dependencies=[needs(ADMIN)]
+    )
     _register_reads(routes, parts)
     _register_credentials(routes, parts)
     _register_use(routes, parts)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from contracts.pool import ListSessions
 from contracts.requests import ReadStats, RequestRefusedError, Stats
+from gateway_http.access import Reader
 from gateway_http.parts import Parts, problems
 from gateway_http.problems import unavailable
 from gateway_http.session_views import HEALTHY
@@ -79,9 +80,9 @@ def router(parts: Parts) -> APIRouter:
         return Ready(services=dict(beats.instances), notes=notes)
 
     @routes.get("/api/v1/stats", responses=problems(503))
-    async def stats() -> Stats:
+    async def stats(caller: Reader) -> Stats:
         """Count the tasks; `running` is between queued and ended."""
-        return await parts.bus.ask(ReadStats())
+        return await parts.bus.ask(ReadStats(seen_by=caller.owner))
 
     @routes.get("/api/v1/health", responses={503: {"model": Health}})
     async def health(response: Response) -> Health:

@@ -1,13 +1,14 @@
 """`/api/v1/tasks/{id}/retry` and `/resolve`: what a person decides about a task."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import uuid_utils
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts import requests as asked
 from contracts.values import TERMINAL
+from gateway_http.access import ADMIN, Caller, Retrier, may
 from gateway_http.bodies import retry_body
 from gateway_http.intake import Shelf, receive_retry, shelf
 from gateway_http.parts import Parts, TaskId, problems
@@ -38,14 +39,14 @@ def router(parts: Parts) -> APIRouter:
         openapi_extra=retry_body(),
         responses=problems(400, 404, 409, 413, 415, 422, 503, 507),
     )
-    async def retry(request: Request, task: TaskId) -> Created:
+    async def retry(request: Request, task: TaskId, caller: Retrier) -> Created:
         """Make an ended task anew, as a task of its own.
 
         What the old one may have at the site is looked for first and taken over: it is
         not paid for twice. `again`, or another prompt, model, length, shape or file,
         buys anew without looking.
         """
-        old = await read_task(parts.bus, task)
+        old = await read_task(parts.bus, task, caller.owner)
         if old.status not in TERMINAL:
             text = f"the task is {old.status}; only an ended one can be retried"
             raise Problem(409, "task_running", text, task_status=old.status)
@@ -53,22 +54,27 @@ def router(parts: Parts) -> APIRouter:
             raise storage_full(lacking)
         new = str(uuid_utils.uuid7())
         async with shelf(parts.store, new) as lent:
-            wish = await _wish(parts, request, lent, old)
+            wish = await _wish(parts, request, lent, old, caller)
             found = await _ask(parts, wish, lent)
         return Created(task_id=new, task=task_view(found, parts.base(request)))
 
     @routes.post("/{task}/resolve", responses=problems(404, 409, 422, 503))
-    async def resolve(request: Request, task: TaskId, body: Decision) -> OneTask:
+    async def resolve(
+        request: Request,
+        task: TaskId,
+        body: Decision,
+        caller: Annotated[Caller, Depends(may(ADMIN))],
+    ) -> OneTask:
         """End a hold: nobody knows whether the site has taken this task's submit."""
-        wish = asked.ResolveTask(task=task, action=body.action)
-        found = await told_status(parts.bus, task, parts.bus.ask(wish))
+        wish = asked.ResolveTask(task=task, seen_by=caller.owner, action=body.action)
+        found = await told_status(parts.bus, wish, parts.bus.ask(wish))
         return OneTask(task=task_view(found, parts.base(request)))
 
     return routes
 
 
 async def _wish(
-    parts: Parts, request: Request, lent: Shelf, old: asked.Task
+    parts: Parts, request: Request, lent: Shelf, old: asked.Task, caller: Caller
 ) -> asked.RetryTask:
     given, files = await receive_retry(request, lent, old)
     if old.files_deleted_at and files == list(old.job.files) != []:
@@ -80,6 +86,7 @@ async def _wish(
         await parts.can_make(in_page=in_page)
     return asked.RetryTask(
         task=old.id,
+        seen_by=caller.owner,
         new_task=lent.task,
         again=given.again,
         job=job,
@@ -93,7 +100,7 @@ async def _ask(parts: Parts, wish: asked.RetryTask, lent: Shelf) -> asked.Task:
     """Ask for the retry; its files stay unless it is certainly refused."""
     lent.keep = True
     try:
-        return await told_status(parts.bus, wish.task, parts.bus.ask(wish))
+        return await told_status(parts.bus, wish, parts.bus.ask(wish))
     except no_answer as error:
         text = f"task {wish.new_task}: the scheduler does not answer ({error})"
         raise unavailable(

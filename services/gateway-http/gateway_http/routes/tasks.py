@@ -7,10 +7,11 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from contracts.message import now
-from contracts.requests import ListTasks
+from contracts.requests import CancelTask, ListTasks
 from contracts.tasks import CreateTask
 from contracts.values import Status
 from gateway_http.accept import NotAcceptedError, accept
+from gateway_http.access import Caller, Canceller, Creator, Reader
 from gateway_http.bodies import create_body
 from gateway_http.intake import Received, Shelf, receive, shelf
 from gateway_http.parts import Parts, TaskId, problems
@@ -58,13 +59,13 @@ def router(parts: Parts) -> APIRouter:
         openapi_extra=create_body(),
         responses=problems(400, 413, 415, 422, 503, 507),
     )
-    async def create(request: Request) -> Created:
+    async def create(request: Request, caller: Creator) -> Created:
         """Ask for a video. 201 means that it will be made, whatever stops meanwhile."""
         if lacking := parts.room.lacking():
             raise storage_full(lacking)
         task = str(uuid_utils.uuid7())
         async with shelf(parts.store, task) as lent:
-            command = await _command(parts, task, await receive(request, lent))
+            command = await _command(parts, task, await receive(request, lent), caller)
             await _accept(parts, command, lent)
         return Created(
             task_id=task, task=task_view(as_queued(command), parts.base(request))
@@ -73,12 +74,15 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("", responses=problems(422, 503))
     async def read_some(
         request: Request,
+        caller: Reader,
         status: Annotated[Status | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         cursor: Annotated[str | None, Query(max_length=500)] = None,
     ) -> TaskList:
         """List tasks, the newest first."""
-        asked = ListTasks(status=status, limit=limit, cursor=cursor)
+        asked = ListTasks(
+            seen_by=caller.owner, status=status, limit=limit, cursor=cursor
+        )
         page = await parts.bus.ask(asked)
         base = parts.base(request)
         return TaskList(
@@ -87,15 +91,18 @@ def router(parts: Parts) -> APIRouter:
         )
 
     @routes.get("/{task}", responses=problems(404, 503))
-    async def read(request: Request, task: TaskId) -> OneTask:
+    async def read(request: Request, task: TaskId, caller: Reader) -> OneTask:
         """Read one task, also one that the scheduler has still to take in."""
-        found = await read_task(parts.bus, task)
+        found = await read_task(parts.bus, task, caller.owner)
         return OneTask(task=task_view(found, parts.base(request)))
 
     @routes.post("/{task}/cancel", responses=problems(404, 409, 503))
-    async def cancel(request: Request, task: TaskId) -> CancelledTask:
+    async def cancel(
+        request: Request, task: TaskId, caller: Canceller
+    ) -> CancelledTask:
         """Stop a task. What the site has begun it may finish, and charge."""
-        done = await told_status(parts.bus, task, cancel_task(parts.bus, task))
+        wish = CancelTask(task=task, seen_by=caller.owner)
+        done = await told_status(parts.bus, wish, cancel_task(parts.bus, wish))
         charged = {"true": True, "false": False}.get(done.upstream_charged, "unknown")
         return CancelledTask(
             task=task_view(done.task, parts.base(request)),
@@ -105,12 +112,15 @@ def router(parts: Parts) -> APIRouter:
     return routes
 
 
-async def _command(parts: Parts, task: str, received: Received) -> CreateTask:
+async def _command(
+    parts: Parts, task: str, received: Received, caller: Caller
+) -> CreateTask:
     job, in_page = job_of(received.wish, received.files)
     await parts.can_make(in_page=in_page)
     return CreateTask(
         task=task,
         job=job,
+        owner=caller.owner,
         priority=received.wish.priority,
         metadata=received.wish.metadata,
         terms=received.wish.terms,

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from blobs import MissingError
 from contracts.requests import Task
 from contracts.values import ResultRef
+from gateway_http.access import Reader
 from gateway_http.parts import Parts, TaskId, problems
 from gateway_http.problems import Problem
 from gateway_http.ranges import Slice, UnsatisfiableError, unchanged, wanted
@@ -40,14 +41,18 @@ def router(parts: Parts) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
 
-    async def video(request: Request, task: TaskId, index: Index = 0) -> Response:
+    async def video(
+        request: Request, task: TaskId, caller: Reader, index: Index = 0
+    ) -> Response:
         """Fetch what was made. Takes Range, If-Range and If-None-Match."""
-        found = await read_task(parts.bus, task)
+        found = await read_task(parts.bus, task, caller.owner)
         return await _served(parts, request, await _video(parts, found, index))
 
-    async def poster(request: Request, task: TaskId, index: Index = 0) -> Response:
+    async def poster(
+        request: Request, task: TaskId, caller: Reader, index: Index = 0
+    ) -> Response:
         """Fetch a picture of what was made; images and some films have none."""
-        found = await read_task(parts.bus, task)
+        found = await read_task(parts.bus, task, caller.owner)
         return await _served(parts, request, await _poster(parts, found, index))
 
     for endpoint, mime, no in (

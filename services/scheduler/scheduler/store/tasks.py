@@ -17,14 +17,13 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.errors import ErrorCode
-from contracts.requests import Stats
+from contracts.requests import ListTasks, Stats
 from contracts.values import (
     TERMINAL,
     Belonging,
     Job,
     Progress,
     ResultRef,
-    Status,
     Terms,
 )
 from scheduler.domain.dispatch import rank
@@ -102,20 +101,20 @@ async def save(db: AsyncConnection, before: Task, task: Task) -> bool:
     return done.rowcount == 1
 
 
-async def page(
-    db: AsyncConnection, status: Status | None, limit: int, cursor: str | None
-) -> tuple[list[Task], str | None]:
+async def page(db: AsyncConnection, wish: ListTasks) -> tuple[list[Task], str | None]:
     """Return some tasks, the newest first, and where the next page begins."""
     query = select(tasks).order_by(tasks.c.created_at.desc(), tasks.c.id.desc())
-    if status:
-        query = query.where(tasks.c.status == status)
-    if cursor:
+    if wish.seen_by is not None:
+        query = query.where(tasks.c.owner == wish.seen_by)
+    if wish.status:
+        query = query.where(tasks.c.status == wish.status)
+    if wish.cursor:
         place = tuple_(tasks.c.created_at, tasks.c.id)
-        query = query.where(place < _place_of(cursor))
-    rows = (await db.execute(query.limit(limit + 1))).all()
+        query = query.where(place < _place_of(wish.cursor))
+    rows = (await db.execute(query.limit(wish.limit + 1))).all()
     stored = await stored_results(db, [r.id for r in rows if r.status == "succeeded"])
-    found = [task_of(r, stored.get(r.id, ())) for r in rows[:limit]]
-    return found, cursor_after(found[-1]) if len(rows) > limit else None
+    found = [task_of(r, stored.get(r.id, ())) for r in rows[: wish.limit]]
+    return found, cursor_after(found[-1]) if len(rows) > wish.limit else None
 
 
 def cursor_after(task: Task) -> str:
@@ -132,11 +131,12 @@ def _place_of(cursor: str) -> tuple[datetime, str]:
         raise ValueError("not a cursor of ours") from None
 
 
-async def counts(db: AsyncConnection) -> Stats:
-    """Return how many tasks there are in each status."""
-    rows = await db.execute(
-        select(tasks.c.status, func.count()).group_by(tasks.c.status)
-    )
+async def counts(db: AsyncConnection, seen_by: str | None) -> Stats:
+    """Return how many tasks of an owner, of everybody, there are in each status."""
+    query = select(tasks.c.status, func.count()).group_by(tasks.c.status)
+    if seen_by is not None:
+        query = query.where(tasks.c.owner == seen_by)
+    rows = await db.execute(query)
     by: dict[str, int] = {r.status: r[1] for r in rows}
     ended = {s: by.get(s, 0) for s in TERMINAL}
     total, queued = sum(by.values()), by.get("queued", 0)
