@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -17,7 +17,9 @@ from jimeng.answers import (
     expect_success,
     read_answer,
     sequence,
+    word,
 )
+from jimeng.clock import SITE_CLOCK, SiteClock
 from jimeng.draft import Submission
 from jimeng.errors import (
     JimengError,
@@ -44,6 +46,7 @@ from jimeng.upstream import (
 from jimeng.wire import Gate, Reply, Wire
 
 SUBMIT_SECONDS = 30.0
+SIGN_ERROR = "1014"
 _BIG_CHARS = 256 * 1024  # of JSON take some 5 ms to parse
 _HOME = "/ai-tool/home"
 _IMAGE_SCENE, _MEDIA_SCENE = 2, 1
@@ -62,7 +65,7 @@ class Jimeng:
         upstream: Upstream | None = None,
         *,
         timeout: float = 30.0,
-        clock: Callable[[], float] = time.time,
+        clock: SiteClock = SITE_CLOCK,
     ) -> None:
         self.account = account
         self.upstream = upstream or Upstream()
@@ -180,6 +183,7 @@ class Jimeng:
             )
         except NoAnswer as error:
             raise Unknown(str(error)) from error
+        self._clock.heard(reply.date)
         return read_submit(reply.status, reply.text, secrets=self.account.secrets())
 
     async def history(self, submit_ids: Iterable[str]) -> dict[str, Node]:
@@ -246,18 +250,33 @@ class Jimeng:
         query: Mapping[str, str] | None = None,
     ) -> Answer:
         """One read of the site. Without a `query` of its own it has the common one."""
+        ask = partial(self._ask, path, body, headers or {}, query)
+        answer, late = await ask()
+        # Signed at the wrong time: nothing was done, so it is asked once more.
+        refused_sign = word(answer.body.get("ret")) == SIGN_ERROR
+        return (await ask())[0] if late and refused_sign else answer
+
+    async def _ask(
+        self,
+        path: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+        query: Mapping[str, str] | None,
+    ) -> tuple[Answer, bool]:
+        """Ask, and tell whether the answer puts our clock right."""
         query = common_query(self.account) if query is None else query
         url = httpx.URL(self.upstream.api(self.account.region, path), params=query)
         reply: Reply = await self._wire.exchange(
             "POST",
             str(url),
-            headers=self._headers(path, _HOME) | dict(headers or {}),
+            headers=self._headers(path, _HOME) | dict(headers),
             content=b"" if body is None else json.dumps(body).encode(),
         )
+        late = self._clock.heard(reply.date)
         arguments = (reply.status, reply.text, self.account.secrets())
         if len(reply.text) > _BIG_CHARS:
-            return await asyncio.to_thread(read_answer, *arguments)
-        return read_answer(*arguments)
+            return await asyncio.to_thread(read_answer, *arguments), late
+        return read_answer(*arguments), late
 
     def _headers(self, path: str, referer: str) -> dict[str, str]:
         return common_headers(

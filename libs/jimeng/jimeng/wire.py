@@ -30,10 +30,11 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024  # far above any answer; bounds our memory
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Status and text of an answer."""
+    """Status and text of an answer, and when the site says it was."""
 
     status: int
     text: str
+    date: str = ""
 
 
 def transport(proxy: SecretStr | None) -> httpx.AsyncBaseTransport:
@@ -143,7 +144,8 @@ class Wire:
                         raise httpx.DecodingError(text, request=request)
             finally:
                 await response.aclose()
-        return Reply(response.status_code, content.decode(errors="replace"))
+        date = response.headers.get("date", "")
+        return Reply(response.status_code, content.decode(errors="replace"), date)
 
     @asynccontextmanager
     async def stream(
