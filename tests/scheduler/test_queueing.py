@@ -170,3 +170,18 @@ async def test_facts_of_polls_are_forgotten_when_their_events_have_gone(turn):
     await queueing.reconcile(replace(turn, now=NOW + queueing.INBOX_KEPT))
     left = set(await turn.db.scalars(select(inbox.c.id)))
     assert left == {"t1:1:poller.generated:2104"}
+
+
+@pytest.mark.usefixtures("clock")
+async def test_a_pause_that_a_wrong_clock_set_is_none(turn, rules):
+    await queued(turn, 2)
+    for task, minutes in (("t0", 2), ("t1", 60)):
+        end = NOW + timedelta(minutes=minutes)
+        await turn.db.execute(
+            update(table).where(table.c.id == task).values(not_before=end)
+        )
+
+    again = await queueing.Lookout(rules).look(turn)
+
+    assert told(turn) == [("t1", "progressed")]  # why it waits: there is no account
+    assert again == pytest.approx(120, abs=1)

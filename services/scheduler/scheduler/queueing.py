@@ -71,7 +71,9 @@ class Lookout:
     async def _dispatch_waiting(self, turn: Turn) -> datetime | None:
         """Give waiting tasks their sessions; return when a pause ends."""
         self._failed = False
-        waiting, strange, pause = await queue.waiting(turn.db, turn.now)
+        waiting, strange, pause = await queue.waiting(
+            turn.db, turn.now, max(PUT_OFF, self._rules.limits.longest_pause)
+        )
         for task_id, why in strange:
             await self._put_off(turn, task_id, why)
         if not waiting:

@@ -33,6 +33,11 @@ class Limits:
         return self.first_pause * GROWTH[min(attempt, len(GROWTH)) - 1]
 
     @property
+    def longest_pause(self) -> timedelta:
+        """How long a task waits at most before it is tried again."""
+        return self.pause(len(GROWTH))
+
+    @property
     def follow(self) -> timedelta:
         """How long an attempt is followed whatever became of its task."""
         return max(self.followed, self.max_poll)

@@ -1,9 +1,9 @@
 """Statements about tasks that wait: for a session, for their turn, for a moment."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, func, literal, or_, select, update
+from sqlalchemy import and_, bindparam, case, func, literal, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from jimeng import InvalidJob, find_model
@@ -17,6 +17,10 @@ AT_ONCE = 100  # due tasks looked at in one transaction
 
 # Built once: building a statement takes longer than running it.
 _QUEUED = tasks.c.status == "queued"
+# A pause longer than any was set by a clock that was wrong: it is none.
+_PAUSED = and_(
+    tasks.c.not_before > bindparam("moment"), tasks.c.not_before <= bindparam("latest")
+)
 _ANY_QUEUED = select(tasks.c.id).where(_QUEUED).limit(1)
 _PLACES = (
     select(
@@ -33,17 +37,12 @@ _PLACES = (
         )
         .label("place"),
     )
-    .where(
-        _QUEUED,
-        or_(tasks.c.not_before.is_(None), tasks.c.not_before <= bindparam("moment")),
-    )
+    .where(_QUEUED, or_(tasks.c.not_before.is_(None), not_(_PAUSED)))
     .subquery()
 )
 _FIRST = select(_PLACES).where(_PLACES.c.place <= BACKLOG).prefix_with(LONG)
 _RESUMED = (
-    select(func.min(tasks.c.not_before))
-    .prefix_with(LONG)
-    .where(_QUEUED, tasks.c.not_before > bindparam("moment"))
+    select(func.min(tasks.c.not_before)).prefix_with(LONG).where(_QUEUED, _PAUSED)
 )
 _RUNNING = (
     select(tasks.c.owner, func.count())
@@ -60,17 +59,18 @@ _DUE = (
 
 
 async def waiting(
-    db: AsyncConnection, now: datetime
+    db: AsyncConnection, now: datetime, longest: timedelta
 ) -> tuple[list[Waiting], list[tuple[str, InvalidJob]], datetime | None]:
     """Return who may go next, who never can and why, and when the next pause ends.
 
     The first ones of each owner and model, so that many who cannot go do not hide one
-    who can.
+    who can. `longest` is the longest pause there is.
     """
     if await db.scalar(_ANY_QUEUED) is None:  # as after most transactions
         return [], [], None
-    rows = (await db.execute(_FIRST, {"moment": now})).all()
-    pause = await db.scalar(_RESUMED, {"moment": now})
+    moments = {"moment": now, "latest": now + longest}
+    rows = (await db.execute(_FIRST, moments)).all()
+    pause = await db.scalar(_RESUMED, moments)
     able: list[Waiting] = []
     strange: list[tuple[str, InvalidJob]] = []
     for row in rows:
