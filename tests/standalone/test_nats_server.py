@@ -13,10 +13,11 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from contracts.bus import Bus
 from contracts.delivery import FIRST_MARKED
+from contracts.schemas import messages
 from contracts.tasks import UploadReferences
 from runtime.settings import SettingsError
 from standalone.nats_server import MOST_DEATHS, NatsServer, find_binary
-from standalone.rights import SERVICES, USERS
+from standalone.rights import SERVICES, USERS, rights
 
 
 @pytest.fixture
@@ -127,6 +128,7 @@ def test_a_missing_binary_is_said_in_one_line(monkeypatch):
         find_binary("/no/such/nats-server")
 
 
+ASKED_BY_PEOPLE = {"contracts.requests", "contracts.pool"}
 FORBIDDEN = {
     "uploader": (
         "cmd.signer.page.t-1",
@@ -210,3 +212,10 @@ async def test_the_viewer_reads_the_log_and_takes_no_command(server):
     assert (await events.next_msg(timeout=2)).data == b"{}"
     await admin.close()
     await viewer.close()
+
+
+def test_the_gateway_may_ask_whatever_is_asked_of_tasks_and_of_sessions():
+    asked = [kind for kind in messages() if kind.__module__ in ASKED_BY_PEOPLE]
+    allowed = rights("gateway-http")["publish"]["allow"]
+    assert {kind.SUBJECT for kind in asked} <= set(allowed)
+    assert "req.scheduler.retry_task" in allowed

@@ -120,6 +120,7 @@ def streams() -> list[StreamConfig]:
         _bucket("workers"),
         _bucket("follow"),
         _bucket("marks"),
+        _bucket("idem", GIB // 4),  # a million keys a day
     ]
 
 
@@ -215,7 +216,7 @@ def _stream(name: str, subjects: list[str], **settings: Any) -> StreamConfig:
     return StreamConfig(name=name, subjects=subjects, **(base | settings))
 
 
-def _bucket(name: str) -> StreamConfig:
+def _bucket(name: str, most_bytes: int = 64 * MIB) -> StreamConfig:
     """Return the stream behind a key-value bucket whose keys may expire one by one."""
     return _stream(
         f"KV_{name}",
@@ -226,7 +227,7 @@ def _bucket(name: str) -> StreamConfig:
         allow_msg_ttl=True,
         deny_delete=True,
         duplicate_window=120.0,
-        max_bytes=64 * MIB,
+        max_bytes=most_bytes,
     )
 
 

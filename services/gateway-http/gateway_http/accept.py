@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from nats.errors import ConnectionClosedError, NoServersError, OutboundBufferLimitError
 from nats.errors import Error as NatsError
@@ -18,6 +20,7 @@ _NOTHING_LEFT = (
     NoServersError,
     NoStreamResponseError,
 )
+T = TypeVar("T")
 log = logging.getLogger("http")
 
 
@@ -30,17 +33,22 @@ class NotAcceptedError(Exception):
 
 
 async def accept(bus: Bus, create: CreateTask, seconds: float) -> None:
-    """Store a create; returns when it is stored. Raises NotAcceptedError.
+    """Store a create; returns when it is stored. Raises NotAcceptedError."""
+    await insist(lambda: bus.send(create, f"create:{create.task}"), seconds)
+
+
+async def insist(send: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """Send until it is acknowledged. Raises NotAcceptedError.
 
     The bus buffers nothing: what is refused here is never sent later. A lost
-    acknowledgement is asked for again under the same id, which stores nothing twice.
+    acknowledgement is asked for again; `send` must store nothing twice.
     """
     deadline = asyncio.get_running_loop().time() + seconds
     left = False
     while True:
         try:
             async with asyncio.timeout_at(deadline):
-                await bus.send(create, f"create:{create.task}")
+                return await send()
         except _NOTHING_LEFT as error:
             why = repr(error)
         except APIError as error:  # NATS said no: the stream is full, say
@@ -48,8 +56,6 @@ async def accept(bus: Bus, create: CreateTask, seconds: float) -> None:
             raise NotAcceptedError(repr(error), certain=not left) from None
         except (NatsError, TimeoutError) as error:
             why, left = repr(error), True
-        else:
-            return
         if asyncio.get_running_loop().time() + PAUSE_SECONDS > deadline:
             raise NotAcceptedError(why, certain=not left)
         await asyncio.sleep(PAUSE_SECONDS)

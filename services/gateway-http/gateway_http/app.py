@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 import blobs
 from contracts.bus import Bus
-from gateway_http import problems
+from gateway_http import problems, repeats
 from gateway_http.guard import Guard, OwnHosts
 from gateway_http.leftovers import swept
 from gateway_http.listener import Listening, Serving
@@ -53,7 +53,7 @@ def create_app(settings: GatewaySettings, patience: Patience | None = None) -> G
         SERVICE,
         settings.link,
         fatal=fatal,
-        needed=frozenset({"CMD"}),
+        needed=frozenset({"CMD", repeats.STREAM}),
         buffered=False,
         scope=about,
     )

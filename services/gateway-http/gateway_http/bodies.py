@@ -3,6 +3,7 @@
 from typing import Any
 
 from fetch import LONGEST_URL
+from gateway_http.repeats import HEADER
 from gateway_http.wish import Retry, Wish
 
 EXAMPLE_URL = "https://files.example/fox.png"
@@ -70,4 +71,17 @@ def _file(name: str, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _told(content: dict[str, Any], *, required: bool) -> dict[str, Any]:
-    return {"requestBody": {"required": required, "content": content}}
+    return {
+        "parameters": [_KEY],
+        "requestBody": {"required": required, "content": content},
+    }
+
+
+_KEY = {
+    "name": HEADER,
+    "in": "header",
+    "description": "Your name for this very request, kept for 24 hours: sent again "
+    "with the same body, it is answered as before and makes nothing new.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+}

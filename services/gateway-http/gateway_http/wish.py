@@ -222,12 +222,12 @@ class Retry(_Body):
     @property
     def changes_files(self) -> bool:
         """Whether it has files of its own."""
-        return bool(self._given & _FILES)
+        return bool(self._given & FILES)
 
 
 NAMES = frozenset(_Body.model_fields)
-_FILES = {"files", "file_paths", "filePaths"}
-_JOB = _FILES | {"prompt", "model", "duration", "ratio", "resolution", "function_mode"}
+FILES = {"files", "file_paths", "filePaths"}
+_JOB = FILES | {"prompt", "model", "duration", "ratio", "resolution", "function_mode"}
 _OBJECT = TypeAdapter(dict[str, Any])
 
 

@@ -40,6 +40,8 @@ _ASKS = {
         "read_task",
         "list_tasks",
         "cancel_task",
+        "retry_task",
+        "resolve_task",
         "stats",
         "list_sessions",
         "read_session",
@@ -115,7 +117,9 @@ def _own(service: str) -> list[str]:
         bucket = ["$KV.follow.>", *_reads("KV_follow")]
         return [*facts, "log.>", *bucket]
     if service == "gateway-http":
-        return ["cmd.scheduler.create.*", *_reads("CMD"), *_reads("KV_workers")]
+        claims = ["$KV.idem.*", *_reads("KV_idem")]
+        beats = _reads("KV_workers")
+        return ["cmd.scheduler.create.*", *_reads("CMD"), *beats, *claims]
     return facts
 
 

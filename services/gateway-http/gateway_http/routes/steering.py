@@ -3,10 +3,11 @@
 from typing import Annotated, Literal
 
 import uuid_utils
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts import requests as asked
+from contracts.message import now
 from contracts.values import TERMINAL
 from gateway_http.access import ADMIN, Caller, Retrier, may
 from gateway_http.bodies import retry_body
@@ -15,8 +16,15 @@ from gateway_http.parts import Parts, TaskId, problems
 from gateway_http.problems import Problem, storage_full, unavailable
 from gateway_http.reading import no_answer, read_task, told_status
 from gateway_http.references import job_of
+from gateway_http.repeats import REPLAYED, Claim, claimed, fingerprint, mark_of, moved
 from gateway_http.routes.tasks import Created, OneTask
 from gateway_http.views import task_view
+
+
+class Retried(Created):
+    """An accepted retry."""
+
+    retry_of: str
 
 
 class Decision(BaseModel):
@@ -39,7 +47,9 @@ def router(parts: Parts) -> APIRouter:
         openapi_extra=retry_body(),
         responses=problems(400, 404, 409, 413, 415, 422, 503, 507),
     )
-    async def retry(request: Request, task: TaskId, caller: Retrier) -> Created:
+    async def retry(
+        request: Request, response: Response, task: TaskId, caller: Retrier
+    ) -> Retried:
         """Make an ended task anew, as a task of its own.
 
         What the old one may have at the site is looked for first and taken over: it is
@@ -56,7 +66,10 @@ def router(parts: Parts) -> APIRouter:
         async with shelf(parts.store, new) as lent:
             wish = await _wish(parts, request, lent, old, caller)
             found = await _ask(parts, wish, lent)
-        return Created(task_id=new, task=task_view(found, parts.base(request)))
+        if wish.new_task != new:
+            response.headers.update(REPLAYED)
+        view = task_view(found, parts.base(request))
+        return Retried(task_id=found.id, task=view, retry_of=old.id)
 
     @routes.post("/{task}/resolve", responses=problems(404, 409, 422, 503))
     async def resolve(
@@ -80,14 +93,22 @@ async def _wish(
     if old.files_deleted_at and files == list(old.job.files) != []:
         text = "its reference files were deleted for their age: send them in `files`"
         raise Problem(409, "files_deleted", text, task_status=old.status)
-    job = None
-    if given.changes_job:
-        job, in_page = job_of(given, files)
-        await parts.can_make(in_page=in_page)
+    job, in_page = job_of(given, files) if given.changes_job else (None, False)
+    mine = Claim(task=lent.task, body=fingerprint(given, files), at=now())
+    claim = await claimed(
+        parts.bus,
+        mark_of(request, caller, mine.body),
+        mine,
+        lent,
+        ready=lambda: parts.can_make(in_page=in_page),
+        seconds=parts.patience.accept,
+    )
+    if job and given.changes_files:
+        job = job.model_copy(update={"files": moved(job.files, claim.task)})
     return asked.RetryTask(
         task=old.id,
         seen_by=caller.owner,
-        new_task=lent.task,
+        new_task=claim.task,
         again=given.again,
         job=job,
         priority=given.priority,
@@ -98,7 +119,7 @@ async def _wish(
 
 async def _ask(parts: Parts, wish: asked.RetryTask, lent: Shelf) -> asked.Task:
     """Ask for the retry; its files stay unless it is certainly refused."""
-    lent.keep = True
+    claimed, lent.keep = lent.keep, wish.new_task == lent.task
     try:
         return await told_status(parts.bus, wish, parts.bus.ask(wish))
     except no_answer as error:
@@ -109,5 +130,5 @@ async def _ask(parts: Parts, wish: asked.RetryTask, lent: Shelf) -> asked.Task:
             task_id=wish.new_task,
         ) from None
     except (asked.RequestRefusedError, Problem):
-        lent.keep = False
+        lent.keep = claimed
         raise

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 
 import uuid_utils
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from contracts.message import now
@@ -13,11 +13,12 @@ from contracts.values import Status
 from gateway_http.accept import NotAcceptedError, accept
 from gateway_http.access import Caller, Canceller, Creator, Reader
 from gateway_http.bodies import create_body
-from gateway_http.intake import Received, Shelf, receive, shelf
+from gateway_http.intake import Shelf, receive, shelf
 from gateway_http.parts import Parts, TaskId, problems
 from gateway_http.problems import storage_full, unavailable
 from gateway_http.reading import as_queued, cancel_task, read_task, told_status
 from gateway_http.references import job_of
+from gateway_http.repeats import REPLAYED, Claim, claimed, fingerprint, mark_of, moved
 from gateway_http.views import TaskView, task_view
 
 
@@ -59,17 +60,21 @@ def router(parts: Parts) -> APIRouter:
         openapi_extra=create_body(),
         responses=problems(400, 413, 415, 422, 503, 507),
     )
-    async def create(request: Request, caller: Creator) -> Created:
-        """Ask for a video. 201 means that it will be made, whatever stops meanwhile."""
+    async def create(request: Request, response: Response, caller: Creator) -> Created:
+        """Ask for a video. 201 means that it will be made, whatever stops meanwhile.
+
+        With an `Idempotency-Key`, asking again makes no second one.
+        """
         if lacking := parts.room.lacking():
             raise storage_full(lacking)
         task = str(uuid_utils.uuid7())
         async with shelf(parts.store, task) as lent:
-            command = await _command(parts, task, await receive(request, lent), caller)
+            command = await _command(parts, request, caller, lent)
             await _accept(parts, command, lent)
-        return Created(
-            task_id=task, task=task_view(as_queued(command), parts.base(request))
-        )
+        if command.task != task:
+            response.headers.update(REPLAYED)
+        view = task_view(as_queued(command), parts.base(request))
+        return Created(task_id=command.task, task=view)
 
     @routes.get("", responses=problems(422, 503))
     async def read_some(
@@ -113,29 +118,40 @@ def router(parts: Parts) -> APIRouter:
 
 
 async def _command(
-    parts: Parts, task: str, received: Received, caller: Caller
+    parts: Parts, request: Request, caller: Caller, lent: Shelf
 ) -> CreateTask:
-    job, in_page = job_of(received.wish, received.files)
-    await parts.can_make(in_page=in_page)
+    """Return what is to be made, or what an equal request made before."""
+    received = await receive(request, lent)
+    wish = received.wish
+    job, in_page = job_of(wish, received.files)
+    mine = Claim(task=lent.task, body=fingerprint(wish, received.files), at=now())
+    claim = await claimed(
+        parts.bus,
+        mark_of(request, caller, mine.body),
+        mine,
+        lent,
+        ready=lambda: parts.can_make(in_page=in_page),
+        seconds=parts.patience.accept,
+    )
     return CreateTask(
-        task=task,
-        job=job,
+        task=claim.task,
+        job=job.model_copy(update={"files": moved(job.files, claim.task)}),
         owner=caller.owner,
-        priority=received.wish.priority,
-        metadata=received.wish.metadata,
-        terms=received.wish.terms,
-        created_at=now(),
+        priority=wish.priority,
+        metadata=wish.metadata,
+        terms=wish.terms,
+        created_at=claim.at,
     )
 
 
 async def _accept(parts: Parts, command: CreateTask, lent: Shelf) -> None:
     """Publish the create; its files stay unless it is certainly stored nowhere."""
     # Also while it is not known: a client that hangs up takes nothing back.
-    lent.keep = True
+    claimed, lent.keep = lent.keep, command.task == lent.task
     try:
         await accept(parts.bus, command, parts.patience.accept)
     except NotAcceptedError as error:
-        lent.keep = not error.certain
+        lent.keep = claimed or (lent.keep and not error.certain)
         text = "it was not accepted" if error.certain else "it may have been accepted"
         raise unavailable(
             f"task {command.task}: NATS did not acknowledge it, {text}",
