@@ -14,6 +14,7 @@ from contracts.message import Message, Value
 from contracts.values import (
     Belonging,
     Job,
+    Kind,
     Progress,
     ResultRef,
     Stage,
@@ -68,7 +69,12 @@ class AttemptView(Value):
     sends: int = 0
     charged: bool | None = None
     reason: str | None = None
+    error_code: ErrorCode | None = None
+    error_kind: ErrorKind | None = None
+    upstream_code: str | None = None
     reserved_at: datetime
+    permitted_at: datetime | None = None
+    """When its latest send was allowed."""
     ended_at: datetime | None = None
 
 
@@ -95,6 +101,10 @@ class Task(Belonging, Progress):
     """When its files were deleted, for their age."""
     queue_ahead: int | None = None
     """How many tasks of this gateway go first, while queued."""
+    queue_length: int | None = None
+    """How many tasks of this gateway are queued, this one among them."""
+    told_at: datetime | None = None
+    """When the site last said where it stands."""
     waiting_for: str | None = None
     """What an operator could do something about, while it keeps the task waiting."""
     created_at: datetime
@@ -118,23 +128,54 @@ class ReadTask(AboutTask[Task]):
     REPLY: ClassVar[type[BaseModel]] = Task
 
 
+class Stats(Value):
+    """How many tasks there are; `running` is between queued and ended."""
+
+    total: int = 0
+    queued: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+class TaskFilter(Value):
+    """Which tasks are meant: those that fit everything that is given."""
+
+    status: Status | None = None
+    statuses: tuple[Status, ...] = ()
+    kind: Kind | None = None
+    models: tuple[str, ...] = ()
+    owner: str | None = None
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+    finished_from: datetime | None = None
+    finished_before: datetime | None = None
+    text: str | None = None
+    """Is somewhere in the prompt, in capitals or not."""
+    retried: bool | None = None
+    """Whether there is a retry of it."""
+
+
 class TaskPage(Value):
     """Some tasks, the newest first. Prompts are cut to 300 characters."""
 
     tasks: tuple[Task, ...]
     cursor: str | None = None
+    counts: Stats | None = None
 
 
-class ListTasks(Request[TaskPage]):
+class ListTasks(TaskFilter, Request[TaskPage]):
     """Tasks, the newest first; `cursor` goes on where a page ended."""
 
     SUBJECT: ClassVar[str] = "req.scheduler.list_tasks"
     REPLY: ClassVar[type[BaseModel]] = TaskPage
 
     seen_by: str | None = None
-    status: Status | None = None
     limit: int = Field(default=50, ge=1, le=200)
     cursor: str | None = None
+    counted: bool = False
+    """Whether all that fit are to be counted, too."""
 
 
 class Cancelled(Value):
@@ -185,17 +226,26 @@ class RetryTask(AboutTask[Task]):
     metadata: dict[str, str] | None = None
     terms: Terms | None = None
     """Left out, these are the old one's, without its deadline."""
+    first: bool = False
+    """Refused where there is a retry of it already."""
 
 
-class Stats(Value):
-    """How many tasks there are; `running` is between queued and ended."""
+class Deleted(Value):
+    """A task that is no more, and how it had ended."""
 
-    total: int = 0
-    queued: int = 0
-    running: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    cancelled: int = 0
+    task: str
+    status: Status
+
+
+class DeleteTask(AboutTask[Deleted]):
+    """Forget an ended task and delete its files; only its id stays.
+
+    Asked again, for an answer that was lost, it does nothing more.
+    """
+
+    SUBJECT: ClassVar[str] = "req.scheduler.delete_task"
+    REPLY: ClassVar[type[BaseModel]] = Deleted
+    WRITES: ClassVar[bool] = True
 
 
 class ReadStats(Request[Stats]):

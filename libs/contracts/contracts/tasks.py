@@ -266,6 +266,8 @@ class TaskChanged(Belonging, Progress, Event):
     error_message: str | None = None
     files_deleted_at: datetime | None = None
     """When its files were deleted, for their age; `results` is empty from then on."""
+    deleted_at: datetime | None = None
+    """When it was deleted itself: nobody can read it any more."""
 
     @property
     def id(self) -> str:

@@ -54,7 +54,7 @@ def create_app(settings: SchedulerSettings) -> App:
     handlers.register(bus, writer, relay, settings.rules, vault)
     handlers.register_pool(bus, writer, vault)
     handlers.register_reads(bus, reads, vault)
-    keeping.register(bus, reads)
+    keeping.register(bus, reads, writer)
 
     @asynccontextmanager
     async def database() -> AsyncIterator[None]:
@@ -100,13 +100,13 @@ async def _reconcile(
     writer: Writer, reads: AsyncEngine, settings: SchedulerSettings
 ) -> None:
     """Look again and again at what may have been lost, and at what is too old."""
-    kept = settings.retention_days and timedelta(days=settings.retention_days)
+    days = settings.retention_days
+    kept = timedelta(days=days) if days else None
     while True:
         await asyncio.sleep(settings.reconcile_secs)
         await _look_again(writer)
-        if kept:
-            with _shielded("old files"):
-                await keeping.delete_old(reads, writer, kept)
+        with _shielded("old files"):
+            await keeping.delete_old(reads, writer, kept)
 
 
 async def _look_again(writer: Writer) -> None:

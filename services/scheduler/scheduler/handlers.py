@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts import pool, workers
 from contracts import requests as asked
@@ -23,7 +23,7 @@ from scheduler import (
     work,
 )
 from scheduler.relay import Relay
-from scheduler.store import attempts, sessions, tasks
+from scheduler.store import attempts, listing, sessions
 from scheduler.store.engine import reading
 from scheduler.vault import Vault
 from scheduler.views import page_of, task_view
@@ -132,7 +132,8 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
     async def list_tasks(request: asked.ListTasks) -> asked.TaskPage:
         try:
             async with reading(engine) as db:
-                found, cursor = await tasks.page(db, request)
+                found, cursor = await listing.page(db, request)
+                every = await _counted(db, request)
                 latest = await attempts.latest(db, [task.id for task in found])
                 known = await sessions.pool(db)
         except ValueError as error:
@@ -144,12 +145,12 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
                     field="cursor",
                 )
             ) from None
-        return page_of(found, latest, known, cursor)
+        return page_of(found, latest, known, cursor, every)
 
     @bus.answer(asked.ReadStats)
     async def stats(request: asked.ReadStats) -> asked.Stats:
         async with reading(engine) as db:
-            return await tasks.counts(db, request.seen_by)
+            return await listing.counts(db, asked.TaskFilter(), request.seen_by)
 
     @bus.answer(pool.ListSessions)
     async def list_sessions(_: pool.ListSessions) -> pool.Sessions:
@@ -168,6 +169,10 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
     async def credential(request: workers.GetCredential) -> workers.Credential:
         async with reading(engine) as db:
             return await vault.open(db, request.session, request.credential)
+
+
+async def _counted(db: AsyncConnection, wish: asked.ListTasks) -> asked.Stats | None:
+    return await listing.counts(db, wish, wish.seen_by) if wish.counted else None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from contracts.message import now
 from contracts.tasks import TaskChanged
 from scheduler.domain.rows import Attempt, Session, Task
 from scheduler.domain.waiting import waiting_for
-from scheduler.store import attempts, queue, sessions, tasks
+from scheduler.store import attempts, listing, queue, sessions, tasks
 
 PROMPT_SHOWN = 300
 PAGE_BYTES = 512 * 1024  # a message has at most 1 MB
@@ -24,6 +24,7 @@ _PUBLIC = (
     "error_code",
     "error_message",
     "files_deleted_at",
+    "deleted_at",
 )
 
 
@@ -56,6 +57,7 @@ def changed(
         error_kind=task.error_code.kind if task.error_code else None,
         error_message=task.error_message,
         files_deleted_at=task.files_deleted_at,
+        deleted_at=task.deleted_at,
     )
 
 
@@ -72,15 +74,16 @@ def shown(session: Session) -> dict[str, Any]:
 
 
 async def task_view(db: AsyncConnection, task_id: str) -> asked.Task | None:
-    """Return a task with its attempts, as its client sees it."""
+    """Return a task with its attempts, as its client sees it; not a deleted one."""
     task = await tasks.load(db, task_id)
-    if task is None:
+    if task is None or task.deleted_at:
         return None
     tries = await attempts.of_task(db, task_id)
-    ahead = await queue.ahead(db, task) if task.status == "queued" else None
+    queued = task.status == "queued"
+    ahead, length = await queue.place(db, task) if queued else (None, None)
     why = None if task.ended else waiting_for(task, await sessions.pool(db), now())
     return view(task, tries).model_copy(
-        update={"queue_ahead": ahead, "waiting_for": why}
+        update={"queue_ahead": ahead, "queue_length": length, "waiting_for": why}
     )
 
 
@@ -107,6 +110,7 @@ def view(task: Task, tries: list[tuple[Attempt, str]] | None = None) -> asked.Ta
         upstream_charged=latest.charged if latest else None,
         terms=task.terms,
         files_deleted_at=task.files_deleted_at,
+        told_at=latest.said_at if latest and task.status == "polling" else None,
         created_at=task.created_at,
         updated_at=task.updated_at or task.created_at,
         started_at=task.started_at,
@@ -129,6 +133,7 @@ def page_of(
     latest: dict[str, Attempt],
     pool: list[Session],
     cursor: str | None,
+    counts: asked.Stats | None,
 ) -> asked.TaskPage:
     """Return a page of a list; it ends early where it would outgrow a message."""
     moment = now()
@@ -139,9 +144,10 @@ def page_of(
         size += len(line.model_dump_json().encode())
         if shown and size > PAGE_BYTES:
             before = found[len(shown) - 1]
-            return asked.TaskPage(tasks=tuple(shown), cursor=tasks.cursor_after(before))
+            cursor = listing.cursor_after(before)
+            break
         shown.append(line)
-    return asked.TaskPage(tasks=tuple(shown), cursor=cursor)
+    return asked.TaskPage(tasks=tuple(shown), cursor=cursor, counts=counts)
 
 
 def _attempt(attempt: Attempt, label: str) -> asked.AttemptView:
@@ -155,6 +161,10 @@ def _attempt(attempt: Attempt, label: str) -> asked.AttemptView:
         sends=attempt.sends,
         charged=attempt.charged,
         reason=attempt.reason,
+        error_code=attempt.error_code,
+        error_kind=attempt.error_code.kind if attempt.error_code else None,
+        upstream_code=attempt.upstream_code,
         reserved_at=attempt.reserved_at,
+        permitted_at=attempt.permitted_at,
         ended_at=attempt.ended_at,
     )

@@ -128,6 +128,9 @@ async def retry(turn: Turn, wish: asked.RetryTask, rules: Rules) -> asked.Task:
         if not old.ended:
             text = f"the task is {old.status}; only an ended one can be retried"
             raise refusal(409, "task-running", text)
+        if wish.first and (other := await tasks.retry_of(turn.db, old.id)):
+            text = f"task {other} is a retry of it already"
+            raise refusal(409, "task-retried", text)
         task = _anew(old, wish, turn.now)
         await _must_be_there(turn, task.job)
         await _create(turn, task)
@@ -149,8 +152,8 @@ async def _must_be_there(turn: Turn, job: Job) -> None:
     """Refuse references that were deleted."""
     if await files.gone(turn.db, files.owners(job)):
         text = (
-            "its reference files were deleted, for their age (RETENTION_DAYS): "
-            "create the task anew, with its files"
+            "its reference files were deleted, for their age (RETENTION_DAYS) or "
+            "with their task: create the task anew, with its files"
         )
         raise refusal(410, "files-deleted", text)
 
@@ -177,9 +180,10 @@ async def _adopt(turn: Turn, old: Task, task: Task, rules: Rules) -> None:
 
 async def _load(turn: Turn, wish: asked.AboutTask[R]) -> Task:
     task = await tasks.load(turn.db, wish.task)
-    if task and wish.seen_by in {None, task.belonging.owner}:
-        return task
-    raise not_found("task")
+    mine = task and wish.seen_by in {None, task.belonging.owner}
+    if task is None or not mine or task.deleted_at:
+        raise not_found("task")
+    return task
 
 
 async def _view(turn: Turn, task_id: str) -> asked.Task:

@@ -42,6 +42,7 @@ _ASKS = {
         "cancel_task",
         "retry_task",
         "resolve_task",
+        "delete_task",
         "stats",
         "list_sessions",
         "read_session",

@@ -11,13 +11,13 @@ from contracts import tasks as said
 from contracts.errors import ErrorCode
 from contracts.values import Progress
 from jimeng.errors import TaskEffect, effect_of
-from scheduler.domain.failures import words_of
 from scheduler.domain.rows import Attempt, Task
 from scheduler.domain.sending import GONE
 from scheduler.domain.steps import CancelAsked, Due, Limits, Step
 from scheduler.domain.verbs import (
     again,
     end,
+    end_by,
     failed,
     failed_by,
     known,
@@ -78,8 +78,8 @@ def generation_failed(
     """The site took it and failed; it is bought again only where somebody said so."""
     attempt = known(attempt, event.upstream_id)
     attempt = replace(attempt, answer=event.answer or attempt.answer)
-    attempt = end(attempt, now, charged=None, reason=words_of(event))
     effect = effect_of(event.upstream_code or "")
+    attempt = end_by(attempt, event, effect, now, charged=None)
     told = signal(task, attempt, effect, event)
     if task.ended:
         return Step(task, attempt, signal=told)

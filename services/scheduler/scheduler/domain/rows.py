@@ -49,6 +49,7 @@ class Task:
     not_before: datetime | None = None
     due_at: datetime | None = None
     files_deleted_at: datetime | None = None
+    deleted_at: datetime | None = None
     updated_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -71,6 +72,7 @@ class Attempt:
     `allowed` are wanted, `sends` of them have their permit. `absent` counts the good
     answers without it, of poll rounds after `since_round`, when the last permit was
     given. An `adopted` one goes on with the submit of the task that it retries.
+    `said_at`, when the poller last told of it, is not saved with the rest.
     """
 
     task: str
@@ -93,7 +95,10 @@ class Attempt:
     since_round: int = 0
     charged: bool | None = None
     reason: str | None = None
+    error_code: ErrorCode | None = None
+    upstream_code: str | None = None
     answer: str | None = None
+    said_at: datetime | None = None
     ended_at: datetime | None = None
 
 

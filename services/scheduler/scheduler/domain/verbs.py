@@ -26,7 +26,7 @@ def not_taken(
     effect = effect_of(event.upstream_code or "")
     told = signal(task, attempt, effect, event)
     attempt = replace(attempt, answer=event.answer)
-    attempt = end(attempt, now, charged=False, reason=words_of(event))
+    attempt = end_by(attempt, event, effect, now, charged=False)
     if task.ended:
         return Step(task, attempt, signal=told)
     if _for_good(event, effect):
@@ -49,6 +49,7 @@ def gave_up(
 ) -> Step:
     """A service gave the attempt up with nothing sent: again, but not for ever."""
     attempt = end(attempt, now, charged=False, reason=reason)
+    attempt = replace(attempt, error_code=ErrorCode.STEP_DIED)
     if attempt.n >= task.terms.max_attempts:
         return Step(failed(task, ErrorCode.STEP_DIED, reason, now), attempt)
     return Step(again(task, now + limits.pause(attempt.n)), attempt)
@@ -170,6 +171,20 @@ def end(
 ) -> Attempt:
     """Return the attempt, ended: its reservation is given back."""
     return replace(attempt, state="ended", ended_at=now, charged=charged, reason=reason)
+
+
+def end_by(
+    attempt: Attempt,
+    event: Failure,
+    effect: Effect | None,
+    now: datetime,
+    *,
+    charged: bool | None,
+) -> Attempt:
+    """Return the attempt, ended by a failure."""
+    attempt = end(attempt, now, charged=charged, reason=words_of(event))
+    code = code_of(event, effect)
+    return replace(attempt, error_code=code, upstream_code=event.upstream_code)
 
 
 def older(attempt: Attempt, age: timedelta, now: datetime) -> bool:

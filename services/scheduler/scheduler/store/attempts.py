@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.errors import ErrorCode
 from contracts.values import Item, Progress
 from contracts.workers import DueAttempt
 from scheduler.domain.rows import Attempt
@@ -119,7 +120,7 @@ async def latest(db: AsyncConnection, task_ids: Sequence[str]) -> dict[str, Atte
 async def save(db: AsyncConnection, attempt: Attempt) -> bool:
     """Write a changed attempt; False when it has ended meanwhile."""
     values = asdict(attempt)
-    for fixed in ("task", "n", "session", "submit_id", "reserved_at"):
+    for fixed in ("task", "n", "session", "submit_id", "reserved_at", "said_at"):
         values.pop(fixed)
     values["materials"] = list(attempt.materials)
     values["items"] = [item.model_dump(mode="json") for item in attempt.items]
@@ -234,6 +235,9 @@ def attempt_of(row: Row[Any]) -> Attempt:
         since_round=row.since_round,
         charged=row.charged,
         reason=row.reason,
+        error_code=ErrorCode(row.error_code) if row.error_code else None,
+        upstream_code=row.upstream_code,
         answer=row.answer,
+        said_at=row.said_at,
         ended_at=row.ended_at,
     )

@@ -51,6 +51,17 @@ async def old(db: AsyncConnection, before: datetime, limit: int) -> list[str]:
     return list(rows)
 
 
+async def of_deleted(db: AsyncConnection, limit: int) -> list[str]:
+    """Return deleted tasks that still have files, which nobody needs any more."""
+    rows = await db.scalars(
+        select(tasks.c.id)
+        .where(tasks.c.deleted_at.is_not(None), tasks.c.files_deleted_at.is_(None))
+        .where(tasks.c.id.not_in(await needed(db)))
+        .limit(limit)
+    )
+    return list(rows)
+
+
 async def deleted(db: AsyncConnection, task: Task) -> bool:
     """Note that an ended task has no files any more; False: it was noted before."""
     done = await db.execute(

@@ -117,15 +117,10 @@ def _waiting_of(row: Any) -> Waiting:
     )
 
 
-async def ahead(db: AsyncConnection, task: Task) -> int:
-    """Return how many queued tasks go before this one."""
+async def place(db: AsyncConnection, task: Task) -> tuple[int, int]:
+    """Return how many queued tasks go before this one, and how many there are."""
     mine = rank(task.belonging.priority, task.created_at)
     older = and_(tasks.c.rank == mine, tasks.c.created_at < task.created_at)
-    return int(
-        await db.scalar(
-            select(func.count())
-            .select_from(tasks)
-            .where(tasks.c.status == "queued", or_(tasks.c.rank < mine, older))
-        )
-        or 0
-    )
+    before = func.count().filter(or_(tasks.c.rank < mine, older))
+    row = (await db.execute(select(before, func.count()).where(_QUEUED))).one()
+    return int(row[0]), int(row[1])

@@ -1,23 +1,21 @@
 """Statements about tasks and their results."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     Row,
     bindparam,
-    func,
+    delete,
     insert,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.errors import ErrorCode
-from contracts.requests import ListTasks, Stats
 from contracts.values import (
     TERMINAL,
     Belonging,
@@ -101,47 +99,37 @@ async def save(db: AsyncConnection, before: Task, task: Task) -> bool:
     return done.rowcount == 1
 
 
-async def page(db: AsyncConnection, wish: ListTasks) -> tuple[list[Task], str | None]:
-    """Return some tasks, the newest first, and where the next page begins."""
-    query = select(tasks).order_by(tasks.c.created_at.desc(), tasks.c.id.desc())
-    if wish.seen_by is not None:
-        query = query.where(tasks.c.owner == wish.seen_by)
-    if wish.status:
-        query = query.where(tasks.c.status == wish.status)
-    if wish.cursor:
-        place = tuple_(tasks.c.created_at, tasks.c.id)
-        query = query.where(place < _place_of(wish.cursor))
-    rows = (await db.execute(query.limit(wish.limit + 1))).all()
-    stored = await stored_results(db, [r.id for r in rows if r.status == "succeeded"])
-    found = [task_of(r, stored.get(r.id, ())) for r in rows[: wish.limit]]
-    return found, cursor_after(found[-1]) if len(rows) > wish.limit else None
+async def forget(db: AsyncConnection, task: Task) -> bool:
+    """Leave only a mark of an ended task; False: it was deleted before."""
+    done = await db.execute(
+        update(tasks)
+        .where(
+            tasks.c.id == task.id,
+            tasks.c.status.in_(TERMINAL),
+            tasks.c.deleted_at.is_(None),
+        )
+        .values(
+            job=task.job.model_dump(mode="json"),
+            metadata={},
+            error_message=None,
+            deleted_at=task.deleted_at,
+            files_deleted_at=task.files_deleted_at,
+            revision=task.revision,
+            updated_at=task.updated_at,
+        )
+    )
+    await db.execute(delete(results).where(results.c.task == task.id))
+    return done.rowcount == 1
 
 
-def cursor_after(task: Task) -> str:
-    """Return where a page that ends with this task goes on."""
-    at = task.created_at.astimezone(UTC).replace(tzinfo=None)
-    return f"{at.isoformat()}Z_{task.id}"
-
-
-def _place_of(cursor: str) -> tuple[datetime, str]:
-    at, _, task_id = cursor.partition("_")
-    try:
-        return datetime.fromisoformat(at).astimezone(UTC), task_id
-    except (ValueError, OverflowError):
-        raise ValueError("not a cursor of ours") from None
-
-
-async def counts(db: AsyncConnection, seen_by: str | None) -> Stats:
-    """Return how many tasks of an owner, of everybody, there are in each status."""
-    query = select(tasks.c.status, func.count()).group_by(tasks.c.status)
-    if seen_by is not None:
-        query = query.where(tasks.c.owner == seen_by)
-    rows = await db.execute(query)
-    by: dict[str, int] = {r.status: r[1] for r in rows}
-    ended = {s: by.get(s, 0) for s in TERMINAL}
-    total, queued = sum(by.values()), by.get("queued", 0)
-    running = total - queued - sum(ended.values())
-    return Stats(total=total, queued=queued, running=running, **ended)
+async def retry_of(db: AsyncConnection, task_id: str) -> str | None:
+    """Return a retry of a task, if there is one."""
+    found: str | None = await db.scalar(
+        select(tasks.c.id)
+        .where(tasks.c.retry_of == task_id, tasks.c.deleted_at.is_(None))
+        .limit(1)
+    )
+    return found
 
 
 async def stored_results(
@@ -189,6 +177,7 @@ def task_of(row: Row[Any], stored: tuple[ResultRef, ...]) -> Task:
         not_before=row.not_before,
         due_at=row.due_at,
         files_deleted_at=row.files_deleted_at,
+        deleted_at=row.deleted_at,
         updated_at=row.updated_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
