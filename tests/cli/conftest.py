@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from access_support import door, open_door
 from gateway_support import (
     all_beat,
     beat,
@@ -19,7 +20,16 @@ from gateway_support import (
 )
 from warm_command import run
 
-__all__ = ["all_beat", "beat", "gateway", "run_gateway", "scheduler", "stand_in"]
+__all__ = [
+    "all_beat",
+    "beat",
+    "door",
+    "gateway",
+    "open_door",
+    "run_gateway",
+    "scheduler",
+    "stand_in",
+]
 
 
 @dataclass
@@ -34,8 +44,9 @@ class Ended:
 class Jimeng:
     """Runs the command against one gateway, in a folder of its own."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, key: str = "") -> None:
         self.url = url
+        self.key = key
         self.folder = folder
         # A start looks how the others ended, and takes it from who waits for it.
         self._alone = asyncio.Lock()
@@ -44,7 +55,8 @@ class Jimeng:
     def environment(self) -> dict[str, str]:
         """What the command is given, and nothing else."""
         path = os.environ["PATH"]
-        return {"PATH": path, "JIMENG_GATEWAY_URL": self.url, "COLUMNS": "100"}
+        given = {"PATH": path, "JIMENG_GATEWAY_URL": self.url, "COLUMNS": "100"}
+        return given | ({"JIMENG_API_KEY": self.key} if self.key else {})
 
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
         """Start it as a shell would."""
@@ -80,6 +92,12 @@ class Jimeng:
 def jimeng(gateway, tmp_path) -> Jimeng:
     """Give the command; it speaks to this test's gateway."""
     return Jimeng(gateway.url, tmp_path)
+
+
+@pytest.fixture
+def jimeng_at(tmp_path):
+    """Give the command for a gateway of its own, with a key or without."""
+    return lambda url, key="": Jimeng(url, tmp_path, key)
 
 
 @pytest.fixture

@@ -219,10 +219,24 @@ async def test_without_nats_ready_and_health_say_so_quickly(
 
 def test_a_bind_off_loopback_is_refused_in_one_line():
     for host in ("0.0.0.0", "192.168.1.5", "::", "example.org", ""):
-        with pytest.raises(SettingsError, match=r"HOST: .*not a loopback") as refused:
+        with pytest.raises(SettingsError, match=r"HOST .*AUTH_ENABLED") as refused:
             load(GatewaySettings, _env_file=None, host=host)
         assert "\n" not in str(refused.value)
+        signed_in = {"host": host, "auth_enabled": "true"}
+        with pytest.raises(SettingsError, match="PUBLIC_URL"):
+            load(GatewaySettings, _env_file=None, **signed_in)
+        known = load(GatewaySettings, _env_file=None, public_url=PUBLIC, **signed_in)
+        assert known.host == host
     assert load(GatewaySettings, _env_file=None, host="::1").host == "::1"
+
+
+def test_a_short_admin_token_or_an_unclear_switch_ends_the_start():
+    with pytest.raises(SettingsError, match=r"ADMIN_TOKEN: .*32") as refused:
+        load(GatewaySettings, _env_file=None, admin_token="x" * 31)
+    assert "xxx" not in str(refused.value)
+    for unclear in ("", "enabled", "2", "ture"):
+        with pytest.raises(SettingsError, match="AUTH_ENABLED"):
+            load(GatewaySettings, _env_file=None, auth_enabled=unclear)
 
 
 async def test_an_occupied_port_ends_the_start_in_one_line(gateway, run_gateway):

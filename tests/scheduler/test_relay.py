@@ -172,7 +172,7 @@ class Broken:
         self.told = []
         self.refused = 0
 
-    async def emit_raw(self, subject, body, message_id, ttl_seconds):
+    async def emit_raw(self, subject, body, message_id, ttl_seconds, *, stream):
         if not self.refused:
             self.refused += 1
             raise TimeoutError

@@ -228,7 +228,7 @@ def test_a_wrong_setting_ends_the_start_and_is_named(start, name, value):
 
 
 def test_an_address_off_loopback_is_refused(start):
-    assert "loopback" in refusal(start("--simulate", HOST="0.0.0.0"))
+    assert "AUTH_ENABLED" in refusal(start("--simulate", HOST="0.0.0.0"))
 
 
 def test_an_upstream_that_does_not_answer_is_one_warning_and_tasks_wait(start):

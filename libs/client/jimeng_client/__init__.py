@@ -3,6 +3,7 @@
 from jimeng_client.client import Client, is_url
 from jimeng_client.errors import FieldError, GatewayError
 from jimeng_client.models import (
+    ApiKey,
     Cancelled,
     Checked,
     ClosedModel,
@@ -15,6 +16,7 @@ from jimeng_client.models import (
 )
 
 __all__ = [
+    "ApiKey",
     "Cancelled",
     "Checked",
     "Client",

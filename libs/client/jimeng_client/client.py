@@ -13,6 +13,7 @@ import httpx
 
 from jimeng_client.downloads import save
 from jimeng_client.errors import GatewayError
+from jimeng_client.keys import Keys
 from jimeng_client.models import Cancelled, Checked, Session, Task, TaskPage
 from jimeng_client.transport import checked, connect, told
 
@@ -32,6 +33,7 @@ class Client:
     def __init__(self, url: str = DEFAULT_URL, api_key: str | None = None) -> None:
         self.url = url.rstrip("/")
         self._http = connect(self.url, api_key)
+        self.keys = Keys(self._ask)
 
     def __enter__(self) -> Self:
         return self

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -33,6 +33,23 @@ class Result(Model):
     size: int
     sha256: str
     poster_url: str | None = None
+
+
+class ApiKey(Model):
+    """A client's key; `key` itself is in the answer that makes it, and nowhere else."""
+
+    id: str
+    name: str
+    key_prefix: str
+    scopes: tuple[str, ...]
+    enabled: bool
+    expires_at: datetime | None = None
+    previous_until: datetime | None = None
+    rate_limit: int = 0
+    daily_quota: int = 0
+    daily_credits: int = 0
+    concurrent: int = 0
+    key: SecretStr | None = None
 
 
 class Task(Model):

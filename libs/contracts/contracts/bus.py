@@ -222,10 +222,18 @@ class Bus:
         return await issue(self.broker, subject, body, message_id, correlation)
 
     async def emit_raw(
-        self, subject: str, body: bytes, message_id: str, ttl_seconds: int | None
+        self,
+        subject: str,
+        body: bytes,
+        message_id: str,
+        ttl_seconds: int | None,
+        *,
+        stream: str = "EVT",
     ) -> None:
-        """Tell an event that is already as it travels."""
-        await tell(self.broker, subject, body, message_id, ttl_seconds)
+        """Tell an event, or what a bucket holds, that is already as it travels."""
+        await tell(
+            self.broker, subject, body, message_id, ttl_seconds=ttl_seconds, to=stream
+        )
 
     async def ask(self, request: Request[R], seconds: float | None = None) -> R:
         """Ask the scheduler.

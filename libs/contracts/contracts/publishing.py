@@ -35,14 +35,16 @@ async def tell(
     subject: str,
     body: bytes,
     message_id: str,
+    *,
     ttl_seconds: int | None,
+    to: str,
 ) -> None:
-    """Put an event into EVT."""
+    """Put an event into EVT, or a value into a bucket."""
     await _publish(
         broker,
         subject,
         body,
-        "EVT",
+        to,
         message_id=message_id,
         correlation=subject.split(".")[2],
         headers={"Nats-TTL": str(ttl_seconds)} if ttl_seconds else {},

@@ -121,6 +121,7 @@ def streams() -> list[StreamConfig]:
         _bucket("follow"),
         _bucket("marks"),
         _bucket("idem", GIB // 4),  # a million keys a day
+        _bucket("keys"),
     ]
 
 

@@ -1,6 +1,7 @@
 """Who asks, and what they may: every route says which scope it needs.
 
-A caller is found out before a route runs; `may(scope)` is the one place that refuses.
+A caller is found out before a route runs (`identity.py`); `may(scope)` is the one place
+that refuses.
 """
 
 from collections.abc import Callable
@@ -9,41 +10,75 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request
 
+from contracts.keys import EVERYDAY, Key, KeyScope
 from gateway_http.problems import Problem
 
-Scope = Literal[
-    "video:create", "image:create", "task:read", "task:cancel", "task:retry", "admin"
-]
+Scope = KeyScope | Literal["task:resolve", "session:read", "session:write"]
 ADMIN: Scope = "admin"
+EVERYTHING: frozenset[Scope] = frozenset({ADMIN})
+Role = Literal["viewer", "operator", "admin"]
+_VIEWER: frozenset[Scope] = frozenset({"task:read", "session:read"})
+ROLES: dict[Role, frozenset[Scope]] = {
+    "viewer": _VIEWER,
+    "operator": _VIEWER | {*EVERYDAY, "task:resolve", "session:write"},
+    "admin": EVERYTHING,
+}
+"""What people may: to look, to act, to manage. They see everybody's tasks."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks. `owner` is whose the tasks are that it makes and sees; None: all."""
+    """Who asks: `name` for people, `owner` whose the tasks are that it makes."""
 
+    name: str = ""
     owner: str | None = None
     scopes: frozenset[Scope] = frozenset()
+    sees_all: bool = False
+    key: Key | None = None
+    """The API key, where there is one: its limits hold."""
+
+    @property
+    def seen_by(self) -> str | None:
+        """Whose tasks it sees; None: everybody's."""
+        return None if self.sees_all else self.owner or "nobody"
+
+    @property
+    def known(self) -> bool:
+        """Whether it is anybody at all."""
+        return bool(self.scopes)
 
     def has(self, scope: Scope) -> bool:
         """Tell whether this is allowed; an admin may everything."""
         return scope in self.scopes or ADMIN in self.scopes
 
+    def must(self, scope: Scope) -> None:
+        """Raise a Problem unless this is allowed."""
+        if not self.has(scope):
+            text = f"this needs a key with the scope {scope}"
+            raise Problem(403, "scope_missing", text, scope=scope)
 
-ANYBODY = Caller(scopes=frozenset({ADMIN}))
+
+ANYBODY = Caller("anybody", scopes=EVERYTHING, sees_all=True)
 """Who asks a gateway without sign-in, which listens on loopback only."""
+
+NOBODY = Caller()
+"""Who asks without a key where a key is not needed."""
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who asks, as it was found out before the route."""
+    caller: Caller = request.scope["caller"]
+    return caller
 
 
 def may(scope: Scope) -> Callable[[Request], Caller]:
     """Return a dependency that gives the caller, or raises a Problem without it."""
 
     def check(request: Request) -> Caller:
-        caller: Caller = request.scope.get("caller", ANYBODY)
-        if not caller.has(scope):
-            text = f"this needs a key with the scope {scope}"
-            raise Problem(403, "scope_missing", text, scope=scope)
+        caller = caller_of(request)
+        caller.must(scope)
         return caller
 
-    check.scope = scope  # type: ignore[attr-defined] # for the table of all routes
     return check
 
 
@@ -52,7 +87,9 @@ def needs(scope: Scope) -> Any:
     return Depends(may(scope))
 
 
+Known = Annotated[Caller, Depends(caller_of)]
 Reader = Annotated[Caller, Depends(may("task:read"))]
 Creator = Annotated[Caller, Depends(may("video:create"))]
 Canceller = Annotated[Caller, Depends(may("task:cancel"))]
 Retrier = Annotated[Caller, Depends(may("task:retry"))]
+Resolver = Annotated[Caller, Depends(may("task:resolve"))]

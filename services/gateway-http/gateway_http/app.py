@@ -9,12 +9,15 @@ from starlette.responses import Response
 
 import blobs
 from contracts.bus import Bus
+from contracts.keys import KeyEntry
 from gateway_http import problems, repeats
 from gateway_http.guard import Guard, OwnHosts
+from gateway_http.identity import Identified, Way, by_admin_token, by_key
 from gateway_http.leftovers import swept
 from gateway_http.listener import Listening, Serving
 from gateway_http.parts import Parts, Patience
-from gateway_http.routes import sessions, status, steering, tasks, videos
+from gateway_http.parts import problems as problems_of
+from gateway_http.routes import keys, sessions, status, steering, tasks, videos
 from gateway_http.settings import GatewaySettings
 from gateway_http.workers import Workers
 from runtime.logs import about
@@ -53,7 +56,7 @@ def create_app(settings: GatewaySettings, patience: Patience | None = None) -> G
         SERVICE,
         settings.link,
         fatal=fatal,
-        needed=frozenset({"CMD", repeats.STREAM}),
+        needed=frozenset({"CMD", KeyEntry.STREAM, repeats.STREAM}),
         buffered=False,
         scope=about,
     )
@@ -68,8 +71,18 @@ def create_app(settings: GatewaySettings, patience: Patience | None = None) -> G
         patience=patience or Patience(),
     )
     own = OwnHosts(lambda: listening.port, settings.public_url)
-    serving = Serving(Guard(_web(parts), SERVICE, own), listening)
+    known = Identified(_web(parts), _ways(settings, bus))
+    serving = Serving(Guard(known, SERVICE, own), listening)
     return Gateway(bus, listening, serving, store)
+
+
+def _ways(settings: GatewaySettings, bus: Bus) -> list[Way]:
+    """Return how callers are found out, in order; without sign-in they are not."""
+    if not settings.auth_enabled:
+        return []
+    token = settings.admin_token
+    operator = [by_admin_token(token.get_secret_value())] if token else []
+    return [*operator, by_key(bus)]
 
 
 def _store(settings: GatewaySettings) -> blobs.Store:
@@ -87,10 +100,11 @@ def _web(parts: Parts) -> FastAPI:
         "/api/v1/tasks`, follow with `GET /api/v1/tasks/{id}`, fetch its `video_url`.",
         redoc_url=None,
         redirect_slashes=False,
+        responses=problems_of(401, 403, 429),
     )
     problems.register(web)
     web.add_exception_handler(NatsError, _silent)
-    for resource in (tasks, steering, videos, sessions, status):
+    for resource in (tasks, steering, videos, sessions, keys, status):
         web.include_router(resource.router(parts))
     return web
 

@@ -1,31 +1,38 @@
 """What the HTTP service reads from the environment."""
 
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from runtime.settings import Origin, Settings, StorageSettings
 
+SHORTEST_TOKEN = 32
 
-def _loopback(host: str) -> str:
-    """Accept a loopback address: beyond it, everybody could spend the accounts."""
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
     try:
-        if host == "localhost" or ip_address(host).is_loopback:
-            return host
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
-        pass
-    raise ValueError(
-        f"{host[:100]} is not a loopback address, and there is no sign-in yet: use "
-        f"127.0.0.1 and reach it through an SSH tunnel or a reverse proxy that signs in"
-    )
+        return False
+
+
+def _long_enough(token: SecretStr | None) -> SecretStr | None:
+    if token and len(token.get_secret_value()) < SHORTEST_TOKEN:
+        raise ValueError(
+            f"must have at least {SHORTEST_TOKEN} characters: "
+            f"make one with `openssl rand -hex 32`"
+        )
+    return token
 
 
 class GatewaySettings(StorageSettings, Settings):
     """The HTTP service's settings."""
 
-    host: Annotated[str, AfterValidator(_loopback)] = Field(
-        "127.0.0.1", description="Where to listen: a loopback address."
+    host: str = Field(
+        "127.0.0.1",
+        description="Where to listen; beyond loopback only with AUTH_ENABLED.",
     )
     port: int = Field(5100, ge=0, le=65535, description="0 takes any free one.")
     public_url: Origin = Field(
@@ -33,6 +40,31 @@ class GatewaySettings(StorageSettings, Settings):
         description="Where clients reach us, https://video.example.org for example; "
         "empty: the request's Host.",
     )
+    auth_enabled: bool = Field(
+        default=False,
+        description="Whether each request needs a key (`jimeng keys create --admin`).",
+    )
+    admin_token: Annotated[SecretStr | None, AfterValidator(_long_enough)] = Field(
+        None,
+        description="A key of your own choice that may everything; 32 characters.",
+    )
+
+    @model_validator(mode="after")
+    def _open_to_nobody(self) -> Self:
+        """Refuse to listen where strangers could spend the accounts."""
+        if is_loopback(self.host):
+            return self
+        if not self.auth_enabled:
+            raise ValueError(
+                f"HOST {self.host[:100]} is reachable from elsewhere, where everybody "
+                f"could spend the accounts: set AUTH_ENABLED=true, or use 127.0.0.1"
+            )
+        if not self.public_url:
+            raise ValueError(
+                f"HOST {self.host[:100]} needs PUBLIC_URL: how clients reach it, "
+                f"https://video.example.org for example; other Hosts are refused"
+            )
+        return self
 
     @property
     def store(self) -> str:

@@ -5,17 +5,19 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.bus import Bus
+from contracts.keys import KeyEntry
 from contracts.requests import RequestRefusedError
 from runtime import logs
 from runtime.background import running
 from runtime.durable import make_folder
 from runtime.service import App, fatal
-from scheduler import handlers, keeping, queueing
+from scheduler import handlers, keeping, key_work, queueing
 from scheduler.lease import Lease
 from scheduler.relay import Relay
 from scheduler.rotation import rotate_key, vault_of
@@ -44,7 +46,13 @@ def create_app(settings: SchedulerSettings) -> App:
     vault = vault_of(settings)
     url = database_url(settings.database_url, settings.data_dir)
     writing, reads = writing_engine(url), reading_engine(url)
-    bus = Bus("scheduler", settings.link, fatal=fatal, scope=logs.about)
+    bus = Bus(
+        "scheduler",
+        settings.link,
+        fatal=fatal,
+        needed=frozenset({KeyEntry.STREAM}),
+        scope=logs.about,
+    )
     relay = Relay(bus)
 
     lease = Lease(writing, reads, settings.data_dir, settings.lease_secs, fatal)
@@ -54,6 +62,7 @@ def create_app(settings: SchedulerSettings) -> App:
     handlers.register(bus, writer, relay, settings.rules, vault)
     handlers.register_pool(bus, writer, vault)
     handlers.register_reads(bus, reads, vault)
+    handlers.register_keys(bus, writer, relay, reads)
     keeping.register(bus, reads, writer)
 
     @asynccontextmanager
@@ -86,6 +95,7 @@ def create_app(settings: SchedulerSettings) -> App:
     @asynccontextmanager
     async def resumed() -> AsyncIterator[None]:
         online.set()
+        await _tell_keys(bus, writer)
         await _look_again(writer)
         async with running(lambda: _reconcile(writer, reads, settings)):
             yield
@@ -94,6 +104,14 @@ def create_app(settings: SchedulerSettings) -> App:
     held = lease.held(lambda: bus.connected)
     before = (database(), held, upgraded(), *work_on)
     return App(bus, before=before, after=[resumed()])
+
+
+async def _tell_keys(bus: Bus, writer: Writer) -> None:
+    """Make the bucket what the table is: either may have come from a backup."""
+    pattern = KeyEntry.pattern()
+    found = await bus.jetstream.stream_info(KeyEntry.STREAM, subjects_filter=pattern)
+    known = {subject.rpartition(".")[2] for subject in found.state.subjects or {}}
+    await writer.do(partial(key_work.tell_all, known=known))
 
 
 async def _reconcile(

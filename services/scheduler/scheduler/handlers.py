@@ -1,5 +1,7 @@
 """What the scheduler takes: creates, the workers' facts, requests."""
 
+import asyncio
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -7,6 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from contracts import keys as keyed
 from contracts import pool, workers
 from contracts import requests as asked
 from contracts import tasks as said
@@ -16,6 +19,7 @@ from contracts.message import Event
 from contracts.sessions import SessionChecked
 from scheduler import (
     check_work,
+    key_work,
     pool_work,
     queueing,
     replace_work,
@@ -23,7 +27,7 @@ from scheduler import (
     work,
 )
 from scheduler.relay import Relay
-from scheduler.store import attempts, listing, sessions
+from scheduler.store import attempts, keys, listing, sessions
 from scheduler.store.engine import reading
 from scheduler.vault import Vault
 from scheduler.views import page_of, task_view
@@ -32,7 +36,10 @@ from scheduler.writer import FullError, Turn, Writer
 
 Q = TypeVar("Q", bound=asked.Request[pool.SessionReply])
 
+K = TypeVar("K", bound=asked.Request[keyed.Key])
+
 FULL_SECONDS = 5.0
+TOLD_SECONDS = 2.0
 FACTS: dict[str, type[Event]] = {
     "uploader.uploaded": said.Uploaded,
     "uploader.failed": said.UploadFailed,
@@ -115,6 +122,46 @@ def register_pool(bus: Bus, writer: Writer, vault: Vault) -> None:
     answer(pool.ReplaceCredential, partial(replace_work.replace, vault=vault))
     answer(pool.SetSession, pool_work.change)
     answer(pool.DrainSession, pool_work.drain)
+
+
+def register_keys(bus: Bus, writer: Writer, relay: Relay, reads: AsyncEngine) -> None:
+    """Register what is about API keys.
+
+    A change is answered when the gateways know of it, or will, NATS being slow.
+    """
+
+    def answer(kind: type[K], work: Callable[[Turn, K], Awaitable[keyed.Key]]) -> None:
+        async def reply(request: K) -> keyed.Key:
+            async def noted(turn: Turn) -> tuple[keyed.Key, list[Future[None]]]:
+                before = len(turn.parcels)
+                key = await work(turn, request)
+                return key, relay.awaited(turn.parcels[before:])
+
+            key, told = await writer.do(noted)
+            if told:
+                await asyncio.wait(told, timeout=TOLD_SECONDS)
+            return key
+
+        bus.answer(kind)(reply)
+
+    answer(keyed.CreateKey, key_work.create)
+    answer(keyed.SetKey, key_work.change)
+    answer(keyed.RotateKey, key_work.rotate)
+    answer(keyed.DeleteKey, key_work.delete)
+
+    @bus.answer(keyed.ListKeys)
+    async def list_keys(_: keyed.ListKeys) -> keyed.Keys:
+        async with reading(reads) as db:
+            rows = await keys.every(db)
+        return keyed.Keys(keys=tuple(keys.key_of(row) for row in rows))
+
+    @bus.answer(keyed.ReadKey)
+    async def read_key(request: keyed.ReadKey) -> keyed.Key:
+        async with reading(reads) as db:
+            row = await keys.load(db, request.id)
+        if row is None:
+            raise not_found("key")
+        return keys.key_of(row)
 
 
 def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:

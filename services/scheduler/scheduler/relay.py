@@ -42,6 +42,7 @@ class Relay:
         self._done: set[int] = set()
         self._asked = False
         self._unneeded: set[int] = set()
+        self._awaited: dict[int, asyncio.Future[None]] = {}
 
     def take(self, parcels: Sequence[Parcel]) -> None:
         """Publish these soon."""
@@ -72,6 +73,13 @@ class Relay:
         else:
             line.append(parcel)
 
+    def awaited(self, parcels: Sequence[Parcel]) -> list[asyncio.Future[None]]:
+        """Return what is done once these, not committed yet, are published."""
+        loop = asyncio.get_running_loop()
+        found = {parcel.id: loop.create_future() for parcel in parcels}
+        self._awaited |= found
+        return list(found.values())
+
     def unneeded(self, command: Command) -> None:
         """Try no more to issue a command: its worker is at work already.
 
@@ -96,10 +104,14 @@ class Relay:
 
     async def _send(self, parcel: Parcel, tries: int) -> bool:
         try:
-            if parcel.stream == "EVT":
+            if parcel.stream != "CMD":
                 message_id = parcel.message_id or f"outbox:{parcel.id}"
                 await self._bus.emit_raw(
-                    parcel.subject, parcel.body, message_id, parcel.ttl_seconds
+                    parcel.subject,
+                    parcel.body,
+                    message_id,
+                    parcel.ttl_seconds,
+                    stream=parcel.stream,
                 )
                 return True
             # A re-issue has an id of its own, or the deduplication would swallow it.
@@ -115,6 +127,8 @@ class Relay:
     def _forget(self, parcel: Parcel, writer: Writer) -> None:
         """Have it deleted with the next transaction; several in one statement."""
         self._unneeded.discard(parcel.id)
+        if (awaited := self._awaited.pop(parcel.id, None)) and not awaited.done():
+            awaited.set_result(None)
         self._done.add(parcel.id)
         if self._asked:
             return

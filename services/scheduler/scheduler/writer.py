@@ -16,12 +16,12 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from contracts.message import Command, Event, now
+from contracts.message import now
 from contracts.requests import Refusal, RequestRefusedError
 from scheduler.lease import DeposedError, Lease
 from scheduler.store import outbox
 from scheduler.store.engine import is_full, writing
-from scheduler.store.outbox import Parcel
+from scheduler.store.outbox import Parcel, Said
 
 MOST = 256  # pieces of work in one transaction
 LATER_SECONDS = 1.0
@@ -39,7 +39,7 @@ class Turn:
     committed: list[Callable[[], None]] = field(default_factory=list)
     """What to call once it is."""
 
-    def say(self, message: Command | Event, *, once: bool = False) -> None:
+    def say(self, message: Said, *, once: bool = False) -> None:
         """Publish after the commit; `once`: not again where it is still there."""
         self.parcels.append(outbox.parcel_of(message, _next_id(), once=once))
 

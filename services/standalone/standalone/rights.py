@@ -13,7 +13,7 @@ from contracts.streams import (
 
 WORKERS = ("uploader", "signer", "poller", "downloader", "log-streamer")
 SERVICES = ("scheduler", *WORKERS, "gateway-http")
-USERS = ("admin", *SERVICES, "viewer", "dlq")
+USERS = ("admin", *SERVICES, "viewer", "dlq", "keys")
 
 _LOOK = [
     "$JS.API.INFO",
@@ -53,6 +53,12 @@ _ASKS = {
         "replace_credential",
         "set_session",
         "drain_session",
+        "list_keys",
+        "read_key",
+        "create_key",
+        "set_key",
+        "rotate_key",
+        "delete_key",
     ),
 }
 
@@ -68,6 +74,8 @@ def rights(user: str) -> Rights | None:
         return _viewer()
     if user == "dlq":
         return _undertaker()
+    if user == "keys":
+        return _first_key()
     return {
         "publish": {"allow": [*_common(user), *_own(user)]},
         "subscribe": {"allow": [f"_INBOX_{user}.>", *_hears(user)]},
@@ -111,16 +119,19 @@ def _pulls(stream: str, durable: str) -> list[str]:
 
 def _own(service: str) -> list[str]:
     if service == "scheduler":
-        replies = [f"_INBOX_{asker}.>" for asker in SERVICES]
-        return ["cmd.>", "evt.*.*.scheduler.*", *replies]
+        replies = [f"_INBOX_{asker}.>" for asker in (*SERVICES, "keys")]
+        bucket = ["$KV.keys.*", "$JS.API.STREAM.INFO.KV_keys"]
+        return ["cmd.>", "evt.*.*.scheduler.*", *bucket, *replies]
     facts = [f"evt.task.*.{service}.*", f"evt.session.*.{service}.*"]
     if service == "log-streamer":
         bucket = ["$KV.follow.>", *_reads("KV_follow")]
         return [*facts, "log.>", *bucket]
     if service == "gateway-http":
+        keys = ["$JS.API.STREAM.INFO.KV_keys", "$JS.API.DIRECT.GET.KV_keys.$KV.keys.*"]
         claims = ["$KV.idem.*", *_reads("KV_idem")]
         beats = _reads("KV_workers")
-        return ["cmd.scheduler.create.*", *_reads("CMD"), *beats, *claims]
+        own = ["cmd.scheduler.create.*", *keys, *claims]
+        return [*own, *_reads("CMD"), *beats]
     return facts
 
 
@@ -161,6 +172,14 @@ def _viewer() -> Rights:
     return {
         "publish": {"allow": [*_LOOK, *replays], "deny": ours},
         "subscribe": {"allow": ["_INBOX.>", "evt.>", "log.>", "dlq.>"]},
+    }
+
+
+def _first_key() -> Rights:
+    """Return the rights of `jimeng keys create --admin`: to make a key, no more."""
+    return {
+        "publish": {"allow": ["req.scheduler.create_key"]},
+        "subscribe": {"allow": ["_INBOX_keys.>"]},
     }
 
 

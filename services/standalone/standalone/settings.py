@@ -18,7 +18,10 @@ class StandaloneSettings(Settings):
     jimeng_upstream: Origin = Field(
         "", description="An origin that stands for the site; empty is the real one."
     )
-    host: str = Field("127.0.0.1", description="Where to listen: a loopback address.")
+    host: str = Field(
+        "127.0.0.1",
+        description="Where to listen; beyond loopback only with AUTH_ENABLED.",
+    )
     port: int = Field(5100, ge=0, le=65535, description="0 takes any free one.")
 
     @property

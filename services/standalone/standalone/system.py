@@ -6,7 +6,8 @@ import logging
 import socket
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -103,7 +104,7 @@ class System:
                 group.create_task(_start(opening, worker))
         await _start(opening, gateway)
         self._gateway = gateway
-        self.url = f"http://{self._settings.host}:{gateway.port}"
+        self.url = f"http://{_nearest(self._settings.host)}:{gateway.port}"
         if self._simulate:
             await _add_demo_session(scheduler)
 
@@ -204,6 +205,14 @@ async def _add_demo_session(scheduler: App) -> None:
         except RequestRefusedError as no:
             if no.refusal.type != "session-exists":
                 raise
+
+
+def _nearest(host: str) -> str:
+    """Return how this machine reaches an address that it listens on."""
+    with suppress(ValueError):
+        if ip_address(host).is_unspecified:
+            return "127.0.0.1"
+    return host
 
 
 def _must_be_free(host: str, port: int) -> None:

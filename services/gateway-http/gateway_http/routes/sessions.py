@@ -20,7 +20,7 @@ from contracts.pool import (
 )
 from contracts.requests import RequestRefusedError
 from contracts.sessions import CheckOutcome, SessionChanged
-from gateway_http.access import ADMIN, needs
+from gateway_http.access import Scope, needs
 from gateway_http.checks import Checks, checks
 from gateway_http.parts import Parts, problems
 from gateway_http.problems import Problem
@@ -51,13 +51,21 @@ IdempotencyKey = Annotated[
 
 def router(parts: Parts) -> APIRouter:
     """Return the routes."""
-    routes = APIRouter(
-        prefix="/api/v1/sessions", tags=["sessions"], dependencies=[needs(ADMIN)]
-    )
-    _register_reads(routes, parts)
-    _register_credentials(routes, parts)
-    _register_use(routes, parts)
+    looking = _routes("session:read")
+    acting = _routes("session:write")
+    _register_reads(looking, parts)
+    _register_credentials(acting, parts)
+    _register_use(acting, parts)
+    routes = APIRouter()
+    routes.include_router(looking)
+    routes.include_router(acting)
     return routes
+
+
+def _routes(scope: Scope) -> APIRouter:
+    return APIRouter(
+        prefix="/api/v1/sessions", tags=["sessions"], dependencies=[needs(scope)]
+    )
 
 
 def _register_reads(routes: APIRouter, parts: Parts) -> None:

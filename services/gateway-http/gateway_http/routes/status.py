@@ -1,6 +1,7 @@
 """How the gateway is: `/ping`, `/healthz`, `/readyz`, health, stats, and the door."""
 
 from importlib.metadata import version
+from typing import Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
@@ -9,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from contracts.pool import ListSessions
 from contracts.requests import ReadStats, RequestRefusedError, Stats
-from gateway_http.access import Reader
+from gateway_http.access import Caller, Known, Reader
 from gateway_http.parts import Parts, problems
 from gateway_http.problems import unavailable
 from gateway_http.session_views import HEALTHY
@@ -26,10 +27,16 @@ class Pool(BaseModel):
     healthy: int
 
 
-class Health(BaseModel):
-    """How the gateway is; `sessions` and `tasks` are null while nobody knows."""
+class Word(BaseModel):
+    """Whether the gateway works: all that is told without a key."""
 
     ok: bool
+    status: Literal["ok", "unavailable"]
+
+
+class Health(Word):
+    """How the gateway is; `sessions` and `tasks` are null while nobody knows."""
+
     gateway_version: str
     sessions: Pool | None
     tasks: Stats | None
@@ -82,14 +89,17 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/api/v1/stats", responses=problems(503))
     async def stats(caller: Reader) -> Stats:
         """Count the tasks; `running` is between queued and ended."""
-        return await parts.bus.ask(ReadStats(seen_by=caller.owner))
+        return await parts.bus.ask(ReadStats(seen_by=caller.seen_by))
 
-    @routes.get("/api/v1/health", responses={503: {"model": Health}})
-    async def health(response: Response) -> Health:
-        """Tell how everything is. 503: something that work needs is missing."""
-        found = await _health(parts)
+    @routes.get("/api/v1/health", responses={503: {"model": Health | Word}})
+    async def health(response: Response, caller: Known) -> Health | Word:
+        """Tell how everything is; without a key, whether it works.
+
+        503: something that work needs is missing.
+        """
+        found = await _health(parts, caller)
         response.status_code = 200 if found.ok else 503
-        return found
+        return found if caller.known else Word(ok=found.ok, status=found.status)
 
     return routes
 
@@ -113,9 +123,9 @@ def _notes(parts: Parts, beats: Beats) -> list[str]:
     return [*room, *([] if beats.has_browser else [NO_BROWSER])]
 
 
-async def _health(parts: Parts) -> Health:
+async def _health(parts: Parts, caller: Caller) -> Health:
     beats = await parts.workers.beats()
-    pool, tasks = await _from_scheduler(parts)
+    pool, tasks = await _from_scheduler(parts, caller)
     notes = _notes(parts, beats)
     lacking = parts.room.lacking() or beats.lacking_room
     if problem := _not_ready(beats, notes):
@@ -124,9 +134,11 @@ async def _health(parts: Parts) -> Health:
         notes.append("the scheduler does not answer")
     elif not pool.healthy:
         notes.append("no account can work: add one with `jimeng sessions add`")
+    well = beats.known and not (beats.missing or lacking)
+    ok = well and bool(pool and pool.healthy)
     return Health(
-        ok=not (not beats.known or beats.missing or lacking)
-        and bool(pool and pool.healthy),
+        ok=ok,
+        status="ok" if ok else "unavailable",
         gateway_version=VERSION,
         sessions=pool,
         tasks=tasks,
@@ -136,10 +148,12 @@ async def _health(parts: Parts) -> Health:
     )
 
 
-async def _from_scheduler(parts: Parts) -> tuple[Pool | None, Stats | None]:
+async def _from_scheduler(
+    parts: Parts, caller: Caller
+) -> tuple[Pool | None, Stats | None]:
     try:
         sessions = (await parts.bus.ask(ListSessions(), ASK_SECONDS)).sessions
-        tasks = await parts.bus.ask(ReadStats(), ASK_SECONDS)
+        tasks = await parts.bus.ask(ReadStats(seen_by=caller.seen_by), ASK_SECONDS)
     except (NatsError, RequestRefusedError):
         return None, None
     healthy = sum(session.state in HEALTHY for session in sessions)

@@ -1,15 +1,15 @@
 """`/api/v1/tasks/{id}/retry` and `/resolve`: what a person decides about a task."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import uuid_utils
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts import requests as asked
 from contracts.message import now
 from contracts.values import TERMINAL
-from gateway_http.access import ADMIN, Caller, Retrier, may
+from gateway_http.access import Caller, Resolver, Retrier
 from gateway_http.bodies import retry_body
 from gateway_http.intake import Shelf, receive_retry, shelf
 from gateway_http.parts import Parts, TaskId, problems
@@ -56,7 +56,7 @@ def router(parts: Parts) -> APIRouter:
         not paid for twice. `again`, or another prompt, model, length, shape or file,
         buys anew without looking.
         """
-        old = await read_task(parts.bus, task, caller.owner)
+        old = await read_task(parts.bus, task, caller.seen_by)
         if old.status not in TERMINAL:
             text = f"the task is {old.status}; only an ended one can be retried"
             raise Problem(409, "task_running", text, task_status=old.status)
@@ -73,13 +73,10 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.post("/{task}/resolve", responses=problems(404, 409, 422, 503))
     async def resolve(
-        request: Request,
-        task: TaskId,
-        body: Decision,
-        caller: Annotated[Caller, Depends(may(ADMIN))],
+        request: Request, task: TaskId, body: Decision, caller: Resolver
     ) -> OneTask:
         """End a hold: nobody knows whether the site has taken this task's submit."""
-        wish = asked.ResolveTask(task=task, seen_by=caller.owner, action=body.action)
+        wish = asked.ResolveTask(task=task, seen_by=caller.seen_by, action=body.action)
         found = await told_status(parts.bus, wish, parts.bus.ask(wish))
         return OneTask(task=task_view(found, parts.base(request)))
 
@@ -107,7 +104,7 @@ async def _wish(
         job = job.model_copy(update={"files": moved(job.files, claim.task)})
     return asked.RetryTask(
         task=old.id,
-        seen_by=caller.owner,
+        seen_by=caller.seen_by,
         new_task=claim.task,
         again=given.again,
         job=job,

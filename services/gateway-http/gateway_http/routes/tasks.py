@@ -86,7 +86,7 @@ def router(parts: Parts) -> APIRouter:
     ) -> TaskList:
         """List tasks, the newest first."""
         asked = ListTasks(
-            seen_by=caller.owner, status=status, limit=limit, cursor=cursor
+            seen_by=caller.seen_by, status=status, limit=limit, cursor=cursor
         )
         page = await parts.bus.ask(asked)
         base = parts.base(request)
@@ -98,7 +98,7 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/{task}", responses=problems(404, 503))
     async def read(request: Request, task: TaskId, caller: Reader) -> OneTask:
         """Read one task, also one that the scheduler has still to take in."""
-        found = await read_task(parts.bus, task, caller.owner)
+        found = await read_task(parts.bus, task, caller.seen_by)
         return OneTask(task=task_view(found, parts.base(request)))
 
     @routes.post("/{task}/cancel", responses=problems(404, 409, 503))
@@ -106,7 +106,7 @@ def router(parts: Parts) -> APIRouter:
         request: Request, task: TaskId, caller: Canceller
     ) -> CancelledTask:
         """Stop a task. What the site has begun it may finish, and charge."""
-        wish = CancelTask(task=task, seen_by=caller.owner)
+        wish = CancelTask(task=task, seen_by=caller.seen_by)
         done = await told_status(parts.bus, wish, cancel_task(parts.bus, wish))
         charged = {"true": True, "false": False}.get(done.upstream_charged, "unknown")
         return CancelledTask(

@@ -45,14 +45,14 @@ def router(parts: Parts) -> APIRouter:
         request: Request, task: TaskId, caller: Reader, index: Index = 0
     ) -> Response:
         """Fetch what was made. Takes Range, If-Range and If-None-Match."""
-        found = await read_task(parts.bus, task, caller.owner)
+        found = await read_task(parts.bus, task, caller.seen_by)
         return await _served(parts, request, await _video(parts, found, index))
 
     async def poster(
         request: Request, task: TaskId, caller: Reader, index: Index = 0
     ) -> Response:
         """Fetch a picture of what was made; images and some films have none."""
-        found = await read_task(parts.bus, task, caller.owner)
+        found = await read_task(parts.bus, task, caller.seen_by)
         return await _served(parts, request, await _poster(parts, found, index))
 
     for endpoint, mime, no in (

@@ -7,11 +7,16 @@ from sqlalchemy import and_, bindparam, delete, insert, or_, select, text
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.keys import KeyEntry
 from contracts.message import Command, Event
 from scheduler.store.near import LONG
 from scheduler.store.tables import inbox, outbox
 
+FORGOTTEN_SECONDS = 86_400  # what is told of a key that is gone
 FLEETING = (":poller.absent:", ":poller.progressed:")
+
+
+Said = Command | Event | KeyEntry
 
 
 @dataclass(frozen=True)
@@ -64,15 +69,18 @@ async def forget_old(
     await db.execute(delete(inbox).where(gone).prefix_with(LONG))
 
 
-def parcel_of(message: Command | Event, parcel_id: int, *, once: bool) -> Parcel:
+def parcel_of(message: Said, parcel_id: int, *, once: bool) -> Parcel:
     """Pack a message."""
     event = message if isinstance(message, Event) else None
+    ttl = event.TTL_SECONDS if event else None
+    if isinstance(message, KeyEntry) and message.key is None:
+        ttl = FORGOTTEN_SECONDS
     return Parcel(
         id=parcel_id,
         stream=message.STREAM,
         subject=message.subject,
         message_id=event.id if event else None,
-        ttl_seconds=event.TTL_SECONDS if event else None,
+        ttl_seconds=ttl,
         body=message.body(),
         once=once,
     )

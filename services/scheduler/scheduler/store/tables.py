@@ -222,6 +222,28 @@ results = Table(
     Column("poster", String(300)),
 )
 
+# A deleted one stays for what its tasks used; its hash is gone.
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("hash", String(64), unique=True),
+    Column("prefix", String(16), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("expires_at", Moment),
+    Column("rate_limit", Integer, nullable=False),
+    Column("daily_quota", Integer, nullable=False),
+    Column("daily_credits", Integer, nullable=False),
+    Column("concurrent", Integer, nullable=False),
+    Column("previous_hash", String(64)),
+    Column("previous_until", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("deleted_at", Moment),
+)
+
 inbox = Table(
     "inbox",
     metadata,

@@ -3,14 +3,13 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from standalone.cli.login import Data, link_of
+from standalone.cli.login import Data, connected, link_of
 from standalone.cli.output import (
     FAILED,
     WRONG,
@@ -27,7 +26,6 @@ from standalone.cli.output import (
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
-    from contracts.connection import Link
     from contracts.dead import Letter
 
 USER = "dlq"
@@ -246,8 +244,8 @@ def _run(
     link = link_of(data, USER)
 
     async def run() -> T:
-        async with _connected(link) as js:
-            return await work(js)
+        async with connected(link, USER) as client:
+            return await work(client.jetstream())
 
     try:
         return asyncio.run(run())
@@ -256,26 +254,3 @@ def _run(
     except (NatsError, OSError) as error:
         where = scrub_text(link.url)
         fail(f"NATS at {where}: {str(error) or 'no answer'}; does it run?", WRONG)
-
-
-@asynccontextmanager
-async def _connected(link: "Link") -> "AsyncIterator[JetStreamContext]":
-    import nats
-
-    async def quiet(_: Exception) -> None:
-        """Leave out nats-py's own words: the command says it in one line."""
-
-    client = await nats.connect(
-        link.url,
-        user=link.user,
-        password=link.password,
-        inbox_prefix=f"_INBOX_{USER}".encode(),
-        connect_timeout=2,
-        max_reconnect_attempts=1,
-        reconnect_time_wait=0,
-        error_cb=quiet,
-    )
-    try:
-        yield client.jetstream()
-    finally:
-        await client.close()

@@ -1,6 +1,7 @@
 """How a command reaches the NATS of a gateway."""
 
 import json
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,10 @@ import typer
 from standalone.cli.output import WRONG, fail
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from nats.aio.client import Client
+
     from contracts.connection import Link
     from standalone.settings import StandaloneSettings
 
@@ -38,6 +43,30 @@ def embedded(data: Path | None, user: str) -> "Link":
     if user not in users:
         fail(f"no such user; there are {', '.join(users)}", WRONG)
     return Link(url, user, users[user])
+
+
+@asynccontextmanager
+async def connected(link: "Link", user: str) -> "AsyncIterator[Client]":
+    """Connect as a user, whose answers come to an inbox of its own."""
+    import nats
+
+    async def quiet(_: Exception) -> None:
+        """Leave out nats-py's own words: the command says it in one line."""
+
+    client = await nats.connect(
+        link.url,
+        user=link.user,
+        password=link.password,
+        inbox_prefix=f"_INBOX_{user}".encode(),
+        connect_timeout=2,
+        max_reconnect_attempts=1,
+        reconnect_time_wait=0,
+        error_cb=quiet,
+    )
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
 def _settings(data: Path | None) -> "StandaloneSettings":

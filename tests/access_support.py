@@ -1,0 +1,86 @@
+"""A gateway with sign-in, a real scheduler behind it, and callers of each kind."""
+
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from gateway_http.parts import Patience
+from runtime.settings import load
+from scheduler.app import create_app
+from scheduler.settings import SchedulerSettings
+from support import PLAIN
+
+TOKEN = "the-operators-own-token-0123456789abcdef"
+WISH = {"prompt": "a fox", "model": "jimeng-video-3.0"}
+
+
+class Door:
+    """A gateway with sign-in, its scheduler, and a client for each kind of caller."""
+
+    def __init__(self, running, clients):
+        self.gateway = running
+        self.admin = clients(TOKEN)
+        self.nobody = clients(None)
+        self.token = TOKEN
+        self._clients = clients
+
+    async def key(self, **terms):
+        """Make a key; return a client that has it, and the key's own record."""
+        answer = await self.admin.post("/api/v1/keys", json={"name": "k"} | terms)
+        assert answer.status_code == 201, answer.text
+        made = answer.json()["key"]
+        return self._clients(made["key"]), made
+
+    async def task(self, client):
+        """Have a client make a task; return its id."""
+        answer = await client.post("/api/v1/tasks", json=WISH)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["task_id"]
+
+    def client(self, token):
+        return self._clients(token)
+
+
+@pytest.fixture
+def open_door(nats, run_gateway, tmp_path, all_beat):
+    """Run a scheduler and a gateway with sign-in."""
+
+    @asynccontextmanager
+    async def run(**settings):
+        await nats.provision()
+        link = nats.link
+        where = {
+            "nats_url": link.url,
+            "nats_user": link.user,
+            "nats_password": link.password,
+            "data_dir": tmp_path / "scheduler",
+        }
+        scheduler = create_app(load(SchedulerSettings, _env_file=None, **where))
+        await scheduler.start()
+        await all_beat()
+        clients = []
+        on = {"auth_enabled": True, "admin_token": TOKEN}
+        patience = Patience(accept=5, check=0.05)
+        async with run_gateway(patience, **(on | settings)) as running:
+
+            def client(token):
+                headers = {"authorization": f"Bearer {token}"} if token else {}
+                where = {"base_url": running.url, "timeout": 20, "verify": PLAIN}
+                clients.append(httpx.AsyncClient(headers=headers, **where))
+                return clients[-1]
+
+            door = Door(running, client)
+            door.scheduler = scheduler
+            yield door
+            for each in clients:
+                await each.aclose()
+        await scheduler.stop()
+
+    return run
+
+
+@pytest.fixture
+async def door(open_door):
+    async with open_door() as door:
+        yield door
