@@ -38,7 +38,6 @@ LARGEST_FILE = 200 * MIB
 LARGEST_FORM = 1024 * MIB
 LONGEST_TEXT = 256 * 1024  # the longest prompt, four bytes a character, with room
 MOST_FILES = max(model.omni.total for model in MODELS.values() if model.omni)
-IDLE_SECONDS = 30.0
 LONGEST_NAME = 200
 FULL = "the disk is full: nothing was kept; free some room and send it again"
 W = TypeVar("W", bound=Wish)
@@ -193,20 +192,12 @@ async def _text(part: multipart.Part) -> str:
 
 
 async def _stream(request: Request, limit: int, text: str) -> AsyncIterator[bytes]:
-    """Read a body up to its limit; a client that stops sending is not waited for."""
+    """Read a body up to its limit."""
     too_large = Problem(413, "too_large", text)
     if int(request.headers.get("content-length", "0")) > limit:
         raise too_large
-    chunks = aiter(request.stream())
     size = 0
-    while True:
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                chunk = await anext(chunks, b"")
-        except TimeoutError:
-            raise Problem(408, "request_timeout", "the body stopped coming") from None
-        if not chunk:
-            return
+    async for chunk in request.stream():
         size += len(chunk)
         if size > limit:
             raise too_large

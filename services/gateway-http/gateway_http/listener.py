@@ -11,6 +11,7 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway_http.progress import SWEEP_SECONDS, Connection
 from runtime.settings import SettingsError
 
 GRACE_SECONDS = 2  # what still answers then is cut: a stop takes less than 3 s
@@ -75,7 +76,7 @@ class Serving:
         self._server = _Server(
             uvicorn.Config(
                 web,
-                http="httptools",
+                http=Connection,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -88,6 +89,7 @@ class Serving:
             )
         )
         self._task: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         bound = self._listening.socket
@@ -95,6 +97,7 @@ class Serving:
             raise RuntimeError("Listening is entered first")
         self._task = asyncio.create_task(self._server.serve(sockets=[bound]))
         await self._server.begun(self._task)
+        self._watch = asyncio.create_task(self._server.watch())
         return self
 
     async def __aexit__(
@@ -106,6 +109,8 @@ class Serving:
         self._server.should_exit = True
         if self._task:
             await self._task
+        if self._watch:
+            self._watch.cancel()
         self._server.cut()
 
 
@@ -131,6 +136,15 @@ class _Server(uvicorn.Server):
         waiting.cancel()
         if serving.done():
             serving.result()
+
+    async def watch(self) -> None:
+        """Close the connections that stand still."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Connection):
+                    connection.look(clock())
 
     def cut(self) -> None:
         """End the connections that did not end within the grace."""
