@@ -197,11 +197,14 @@ async def test_image_video_and_audio_are_references(visit, mp4):
     assert order.prompt == "@1 dances like @2 to @3"
 
 
-@pytest.mark.parametrize("name", sorted({model.name for model in MODELS.values()}))
-async def test_every_model_is_taken_with_every_resolution(tmp_path, name):
-    model = MODELS[name]
-    region = model.regions[0]
-    rich = SiteAccount(
+def names_of(kind):
+    return sorted({model.name for model in MODELS.values() if model.kind == kind})
+
+
+@asynccontextmanager
+async def rich(folder, region):
+    """An account that may order any number of jobs in a region."""
+    account = SiteAccount(
         sessionid="ab" * 16,
         uid="77",
         region=region,
@@ -209,8 +212,15 @@ async def test_every_model_is_taken_with_every_resolution(tmp_path, name):
         credits=Credits(vip=10**6),
     )
     text = ("" if region == "cn" else f"{region}-") + "ab" * 16
-    fields = {"renders": 0, "knobs": OPEN, "accounts": [rich]}
-    async with visiting(tmp_path, text, **fields) as visit:
+    fields = {"renders": 0, "knobs": OPEN, "accounts": [account]}
+    async with visiting(folder, text, **fields) as visit:
+        yield visit
+
+
+@pytest.mark.parametrize("name", names_of("video"))
+async def test_every_model_is_taken_with_every_resolution(tmp_path, name):
+    model = MODELS[name]
+    async with rich(tmp_path, model.regions[0]) as visit:
         frame = await visit.client.upload_image(png())
         for resolution in model.resolutions:
             submitted = [[frame] * n for n in range(model.frames + 1)]
@@ -225,6 +235,54 @@ async def test_every_model_is_taken_with_every_resolution(tmp_path, name):
                 assert (order.model, order.resolution) == (model.key, resolution)
             if model.omni:
                 await visit.submit([frame], model=name, resolution=resolution)
+
+
+@pytest.mark.parametrize("name", names_of("image"))
+async def test_every_image_model_is_taken_in_every_size_of_its_own(tmp_path, name):
+    model = MODELS[name]
+    async with rich(tmp_path, model.regions[-1]) as visit:
+        image = await visit.client.upload_image(png())
+        for resolution in model.resolutions:
+            for ratio in model.ratios:
+                about = {"model": name, "resolution": resolution, "ratio": ratio}
+                _, accepted = await visit.submit(**about)
+                order = visit.world.jobs[accepted.history_id].order
+                assert (order.kind, order.model) == ("image", model.key)
+                assert (order.ratio, order.resolution) == (ratio, resolution)
+        for many in {1, model.references} - {0} if model.references else ():
+            _, accepted = await visit.submit([image] * many, model=name)
+            order = visit.world.jobs[accepted.history_id].order
+            assert (order.mode, len(order.references)) == ("blend", many)
+            assert order.prompt == "a cat"
+
+
+async def test_an_image_job_ends_with_a_link_to_each_picture(tmp_path):
+    async with visiting(tmp_path) as visit:
+        source = await visit.client.upload_image(png())
+        asked = {"model": "jimeng-5.0", "resolution": "1k", "ratio": "16:9"}
+        submit_id, _ = await visit.submit([source], **asked)
+        running = await visit.client.history([submit_id], images=True)
+        assert all(isinstance(n.outcome, Running) for n in running.values())
+        outcome = await visit.outcome(submit_id)
+        assert isinstance(outcome, Finished)
+        sizes = []
+        for item in outcome.items:
+            async with visit.client.stream(item.links[0].url) as response:
+                data = await response.aread()
+            with Image.open(io.BytesIO(data)) as picture:
+                sizes.append(picture.size)
+        assert sizes == [(1024, 576)] * 4
+
+
+async def test_of_a_job_whose_pictures_were_partly_refused_the_others_come(tmp_path):
+    async with visiting(tmp_path, knobs=Knobs(instant=True)) as visit:
+        asked = {"model": "jimeng-5.0", "resolution": "1k"}
+        some, _ = await visit.submit(prompt="[[pictures:3]] a cat", **asked)
+        none, _ = await visit.submit(prompt="[[pictures:0]] a cat", **asked)
+        assert len((await visit.outcome(some)).items) == 3
+        nothing = await visit.outcome(none)
+        assert isinstance(nothing, Rejected)
+        assert (nothing.code, nothing.effect.kind) == ("2039", ErrorKind.CONTENT_RISK)
 
 
 async def test_a_video_among_the_references_is_billed_as_such(tmp_path, mp4):

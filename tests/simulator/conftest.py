@@ -135,23 +135,32 @@ def draft_of(wanted, model, *, ratio="16:9", features=()):
 
 def image_draft(prompt="a cat"):
     component_id = new()
-    size = {"type": "", "id": new(), "width": 256, "height": 144}
+    size = {"type": "", "id": new(), "width": 1024, "height": 576}
     core = {
         "type": "",
         "id": new(),
         "model": "high_aes_general_v50",
         "prompt": prompt,
+        "negative_prompt": "",
         "seed": 7,
+        "sample_strength": 0.5,
         "image_ratio": 3,
-        "large_image_info": size | {"resolution_type": "2k"},
+        "large_image_info": size | {"resolution_type": "1k"},
+        "intelligent_ratio": False,
     }
     ability = {"type": "", "id": new(), "core_param": core}
+    option = {"type": "", "id": new(), "generate_all": False}
     component = {
         "type": "image_base_component",
         "id": component_id,
         "metadata": {"type": "", "id": new()},
         "generate_type": "generate",
-        "abilities": {"type": "", "id": new(), "generate": ability},
+        "abilities": {
+            "type": "",
+            "id": new(),
+            "generate": ability,
+            "gen_option": option,
+        },
     }
     draft = draft_of(text_input(), PLAIN_MODEL)
     return draft | {"main_component_id": component_id, "component_list": [component]}

@@ -59,12 +59,19 @@ def blend(kit, images, prompt):
             "name": "byte_edit",
             "image_uri_list": [uri],
             "image_list": [kit.image_node(uri)],
+            "strength": 0.5,
         }
         for uri in images
     ]
+    ability["prompt_placeholder_info_list"] = [
+        {"type": "", "id": kit.new(), "ability_index": index}
+        for index, _ in enumerate(images)
+    ]
+    ability["postedit_param"] = {"type": "", "id": kit.new(), "generate_type": 0}
+    ability["min_version"] = "3.2.9"
     component["abilities"]["blend"] = ability
     component["generate_type"] = "blend"
-    return draft
+    return draft | {"min_version": "3.2.9"}
 
 
 async def test_a_blend_takes_images_and_marks_them_in_the_prompt(visitor, kit, images):

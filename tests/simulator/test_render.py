@@ -140,7 +140,7 @@ async def test_an_image_job_gives_four_pictures_some_of_them_early(studio, kit):
     large = [item["image"]["large_images"][0] for item in node["item_list"]]
     data = (await studio.http.get(large[3]["image_url"])).content
     with Image.open(io.BytesIO(data)) as picture:
-        assert picture.size == (large[3]["width"], large[3]["height"]) == (256, 144)
+        assert picture.size == (large[3]["width"], large[3]["height"]) == (1024, 576)
     assert len(large) == 4
 
 

@@ -1,4 +1,4 @@
-"""A client for the Jimeng video site: sign, upload, submit, poll."""
+"""A client for the Jimeng site, its videos and images: sign, upload, submit, poll."""
 
 from jimeng.account import Account, Identity, Region, identity
 from jimeng.client import Jimeng
@@ -19,19 +19,39 @@ from jimeng.errors import (
     UploadFailed,
     effect_of,
 )
-from jimeng.jobs import Mode, VideoJob, check, check_lengths, fit, mode_of
+from jimeng.image_jobs import ImageJob
+from jimeng.image_models import (
+    DEFAULT_IMAGE_MODEL,
+    IMAGE_MODELS,
+    PER_JOB,
+    SIZES,
+    ImageModel,
+    shape_of,
+)
+from jimeng.jobs import Job, Mode, VideoJob, check, check_lengths, fit, mode_of
 from jimeng.materials import FileKind, Uploaded
-from jimeng.models import DEFAULT_MODEL, MODELS, Model, References, find_model
+from jimeng.models import MODELS, Model, find_model
 from jimeng.poll import Finished, Node, Outcome, Progress, Rejected, Running
 from jimeng.results import Item, Link
 from jimeng.standing import Credits, Live
 from jimeng.submit import Accepted, read_submit
 from jimeng.upstream import Upstream, neighbours
+from jimeng.video_models import (
+    DEFAULT_MODEL,
+    VIDEO_MODELS,
+    References,
+    VideoModel,
+)
 from jimeng.wire import transport
 
 __all__ = [
+    "DEFAULT_IMAGE_MODEL",
     "DEFAULT_MODEL",
+    "IMAGE_MODELS",
     "MODELS",
+    "PER_JOB",
+    "SIZES",
+    "VIDEO_MODELS",
     "Accepted",
     "Account",
     "BadAnswer",
@@ -41,11 +61,14 @@ __all__ = [
     "FileKind",
     "Finished",
     "Identity",
+    "ImageJob",
+    "ImageModel",
     "InvalidAccount",
     "InvalidJob",
     "Item",
     "Jimeng",
     "JimengError",
+    "Job",
     "Link",
     "Live",
     "Mode",
@@ -68,6 +91,7 @@ __all__ = [
     "Uploaded",
     "Upstream",
     "VideoJob",
+    "VideoModel",
     "check",
     "check_lengths",
     "draft",
@@ -78,5 +102,6 @@ __all__ = [
     "mode_of",
     "neighbours",
     "read_submit",
+    "shape_of",
     "transport",
 ]

@@ -30,7 +30,7 @@ from jimeng.errors import (
 )
 from jimeng.files import open_file
 from jimeng.materials import Uploaded
-from jimeng.poll import Node, read_history
+from jimeng.poll import IMAGE_INFO, Node, read_history
 from jimeng.results import read_item
 from jimeng.standing import Credits, Live, read_credits, read_passport
 from jimeng.submit import Accepted, read_submit
@@ -186,13 +186,20 @@ class Jimeng:
         self._clock.heard(reply.date)
         return read_submit(reply.status, reply.text, secrets=self.account.secrets())
 
-    async def history(self, submit_ids: Iterable[str]) -> dict[str, Node]:
-        """The tasks of these submit ids, by one call; unknown ones are absent."""
+    async def history(
+        self, submit_ids: Iterable[str], *, images: bool = False
+    ) -> dict[str, Node]:
+        """The tasks of these submit ids, by one call; unknown ones are absent.
+
+        `images`: some of them make images.
+        """
         ids = list(dict.fromkeys(submit_ids))
         if not ids:
             return {}
         path = "/mweb/v1/get_history_by_ids"
-        answer = await self._read(path, {"submit_ids": ids}, {"x-platform": "pc"})
+        info = {"image_info": IMAGE_INFO} if images else {}
+        asked = {"submit_ids": ids, **info}
+        answer = await self._read(path, asked, {"x-platform": "pc"})
         data = expect_success(answer)
         if not isinstance(data, dict):  # or all would seem to be absent
             raise answer.bad("no history")

@@ -1,4 +1,4 @@
-"""A video job: what a caller asks for, fitted to a model and checked against it."""
+"""A job: what a caller asks for, fitted to its model and checked against it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,25 +6,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from jimeng.account import Region
+from jimeng.checking import check_choice, check_region, check_text, default
 from jimeng.errors import InvalidJob
+from jimeng.image_jobs import ImageJob, check_image, fit_image
 from jimeng.materials import FileKind
-from jimeng.models import (
+from jimeng.models import find_model
+from jimeng.prompts import segments
+from jimeng.video_models import (
     DEFAULT_DURATION,
     DEFAULT_MODEL,
     DEFAULT_RATIO,
     DEFAULT_RESOLUTION,
-    Model,
     References,
-    find_model,
+    VideoModel,
 )
-from jimeng.prompts import segments
-
-MAX_PROMPT_CHARS = 15_000  # the longest the site's newest model takes
-MAX_SEED = 2**32 - 1
 
 
 class Mode(StrEnum):
-    """How the files of a job are used."""
+    """How the files of a video job are used."""
 
     TEXT = "text"
     FIRST_FRAME = "first_frame"
@@ -39,7 +38,7 @@ class VideoJob:
     `seed` None lets the draft take one from its submit id.
     """
 
-    model: Model
+    model: VideoModel
     prompt: str
     duration: int
     ratio: str
@@ -47,6 +46,9 @@ class VideoJob:
     mode: Mode
     files: tuple[FileKind, ...] = ()
     seed: int | None = None
+
+
+Job = VideoJob | ImageJob
 
 
 def fit(
@@ -60,37 +62,51 @@ def fit(
     files: Sequence[FileKind] = (),
     seed: int | None = None,
     region: Region | None = None,
-) -> VideoJob:
-    """A checked job. What is None is filled with what the model allows.
+) -> Job:
+    """A checked job, of its model's kind. What is None is filled from the model.
 
-    The defaults are 4 s, 9:16 and 720p, or the nearest the model has; what the
-    caller chose is never changed. Raises InvalidJob, which names the field.
+    The defaults are 4 s, 9:16 and 720p of a video, 1:1 and 2k of an image, or the
+    nearest the model has; what the caller chose is never changed. Raises InvalidJob,
+    which names the field.
     """
     found = find_model(DEFAULT_MODEL if model is None else model)
-    job = VideoJob(
-        model=found,
-        prompt=prompt,
-        duration=_duration(found) if duration is None else duration,
-        ratio=_default(DEFAULT_RATIO, found.ratios) if ratio is None else ratio,
-        resolution=(
-            _default(DEFAULT_RESOLUTION, found.resolutions)
+    job: Job
+    if isinstance(found, VideoModel):
+        job = VideoJob(
+            model=found,
+            prompt=prompt,
+            duration=_duration(found) if duration is None else duration,
+            ratio=default(DEFAULT_RATIO, found.ratios) if ratio is None else ratio,
+            resolution=default(DEFAULT_RESOLUTION, found.resolutions)
             if resolution is None
-            else resolution
-        ),
-        mode=mode_of(found, function_mode, files),
-        files=tuple(files),
-        seed=seed,
-    )
+            else resolution,
+            mode=mode_of(found, function_mode, files),
+            files=tuple(files),
+            seed=seed,
+        )
+    else:
+        _only_of_videos(duration, function_mode)
+        job = fit_image(
+            found,
+            prompt=prompt,
+            ratio=ratio,
+            resolution=resolution,
+            files=files,
+            seed=seed,
+        )
     check(job, region=region)
     return job
 
 
-def _duration(model: Model) -> int:
+def _only_of_videos(duration: int | None, function_mode: str | None) -> None:
+    if duration:
+        raise InvalidJob("duration", "an image has no duration")
+    if function_mode is not None:
+        raise InvalidJob("function_mode", "is for videos: images start from images")
+
+
+def _duration(model: VideoModel) -> int:
     return min(model.durations, key=lambda each: abs(each - DEFAULT_DURATION))
-
-
-def _default(wanted: str, allowed: Sequence[str]) -> str:
-    return wanted if wanted in allowed else allowed[0]
 
 
 _FUNCTION_MODES = {
@@ -105,7 +121,9 @@ _FUNCTION_MODES = {
 }
 
 
-def mode_of(model: Model, function_mode: str | None, files: Sequence[FileKind]) -> Mode:
+def mode_of(
+    model: VideoModel, function_mode: str | None, files: Sequence[FileKind]
+) -> Mode:
     """How the files are used: as the caller says, else as the model would.
 
     Without a word from the caller, files of a model that takes references are
@@ -128,36 +146,27 @@ def _frames(files: Sequence[FileKind]) -> Mode:
     return Mode.FIRST_FRAME if len(files) == 1 else Mode.FIRST_LAST
 
 
-def check(job: VideoJob, *, region: Region | None = None) -> None:
+def check(job: Job, *, region: Region | None = None) -> None:
     """Hold a job against its model's table. Raises InvalidJob, nothing else."""
+    if isinstance(job, ImageJob):
+        check_image(job, region=region)
+    else:
+        _check_video(job, region)
+
+
+def _check_video(job: VideoJob, region: Region | None) -> None:
     model = job.model
-    if region is not None and region not in model.regions:
-        raise InvalidJob("model", f"{model.name} is not offered in region {region}")
-    if type(job.duration) is not int or job.duration not in model.durations:
-        raise _not_allowed("duration", job.duration, model, model.durations)
-    if job.ratio not in model.ratios:
-        raise _not_allowed("ratio", job.ratio, model, model.ratios)
-    if job.resolution not in model.resolutions:
-        raise _not_allowed("resolution", job.resolution, model, model.resolutions)
-    if job.seed is not None and not 0 <= job.seed <= MAX_SEED:
-        raise InvalidJob("seed", f"a seed is between 0 and {MAX_SEED}")
-    _check_prompt(job)
-    _check_files(job)
-
-
-def _not_allowed(
-    field: str, value: object, model: Model, allowed: Sequence[object]
-) -> InvalidJob:
-    choices = ", ".join(map(str, allowed))
-    return InvalidJob(field, f"{model.name} allows {choices}, not {str(value)[:100]}")
-
-
-def _check_prompt(job: VideoJob) -> None:
-    if len(job.prompt) > MAX_PROMPT_CHARS:
-        raise InvalidJob("prompt", f"longer than {MAX_PROMPT_CHARS} characters")
+    check_region(model.name, model.regions, region)
+    # True is no 1.
+    length = job.duration if type(job.duration) is int else repr(job.duration)
+    check_choice("duration", length, model.name, model.durations)
+    check_choice("ratio", job.ratio, model.name, model.ratios)
+    check_choice("resolution", job.resolution, model.name, model.resolutions)
+    check_text(job.prompt, job.seed)
     if job.mode is Mode.TEXT and not job.prompt.strip():
         raise InvalidJob("prompt", "a video from text needs a prompt")
     segments(job.prompt, job.files)
+    _check_files(job)
 
 
 def _check_files(job: VideoJob) -> None:
@@ -199,12 +208,12 @@ def _check_references(job: VideoJob) -> None:
         raise InvalidJob("files", f"{job.model.name} takes {limits.total} files")
 
 
-def check_lengths(job: VideoJob, lengths_ms: Sequence[int | None]) -> None:
+def check_lengths(job: Job, lengths_ms: Sequence[int | None]) -> None:
     """Hold the lengths of a job's files against its model; None is not known.
 
     Callable once the files have been looked at, before anything is sent.
     """
-    if job.mode is not Mode.OMNI or job.model.omni is None:
+    if isinstance(job, ImageJob) or job.mode is not Mode.OMNI or not job.model.omni:
         return
     known = [(k, ms) for k, ms in zip(job.files, lengths_ms, strict=True) if ms]
     videos = [ms for kind, ms in known if kind == "video"]

@@ -26,6 +26,34 @@ _REJECTED = {
 }
 
 
+Scene = dict[str, str | int]
+
+
+def _crop(width: int, height: int) -> Scene:
+    name = f"smart_crop-w:{width}-h:{height}"
+    size: Scene = {"width": width, "height": height, "format": "webp"}
+    return {"scene": "smart_crop", **size, "uniq_key": name}
+
+
+def _whole(side: int) -> Scene:
+    size: Scene = {"width": side, "height": side, "format": "webp"}
+    return {"scene": "normal", **size, "uniq_key": str(side)}
+
+
+_CROPS = ((360, 360), (480, 480), (720, 720), (720, 480), (360, 240), (240, 320))
+
+IMAGE_INFO = {
+    "width": 2048,
+    "height": 2048,
+    "format": "webp",
+    "image_scene_list": [
+        *(_crop(width, height) for width, height in (*_CROPS, (480, 640))),
+        *map(_whole, (2400, 1080, 720, 480, 360)),
+    ],
+}
+"""What is asked for beside image tasks; it shapes the links of their items."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where a running task stands. Forecasts are off by a factor of 4 to 12.

@@ -221,6 +221,12 @@ external_model_gemini_flash_image_v25 dreamina_image_lib_1
 IMAGE_MODELS = frozenset(_IMAGE_KEYS.split())
 IMAGE_COST = 1
 IMAGE_COUNT = 4
+_ABROAD_ONLY = ("external_model_gemini_", "dreamina_image_lib_")
+
+
+def image_regions(key: str) -> frozenset[str]:
+    """Where an image model is offered; of most of them nothing is known but China."""
+    return REGIONS - _CN if key.startswith(_ABROAD_ONLY) else REGIONS
 
 
 def video_size(resolution: str, ratio: str) -> tuple[int, int]:

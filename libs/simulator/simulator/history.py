@@ -15,6 +15,8 @@ _VIDEO_ASSET, _IMAGE_ASSET = 7, 1
 
 async def by_ids(call: Call) -> Json:
     """get_history_by_ids: an object keyed by the ids asked for, without absent ones."""
+    if not isinstance(call.body.get("image_info", {}), dict):
+        raise invalid("image_info")
     if call.fault and call.fault.fault == "absent":
         return {}
     return {asked: _shown(call, job) for asked, job in _asked(call)}

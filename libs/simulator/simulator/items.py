@@ -14,6 +14,7 @@ from simulator.studio import FPS
 
 _VIDEO_EFFECT, _IMAGE_EFFECT = 53, 9
 _PUBLISHED_STATUS = 144
+_REFUSED = 2039
 _COVER_SIZES = ("360", "480", "720", "1080", "2400", "4096")
 
 
@@ -39,7 +40,9 @@ def video_item(call: Call, job: Job, *, ready: bool, best: bool = False) -> Json
 
 
 def image_item(call: Call, job: Job, index: int) -> Json:
-    """One of an image job's pictures."""
+    """One of an image job's pictures, or what is said of one that was refused."""
+    if index >= job.pictures:
+        return _refused_item(job, index)
     url = link(call.world, call.origin, job, f"{index + 1}.jpg")
     large = {
         "image_url": url,
@@ -58,6 +61,16 @@ def image_item(call: Call, job: Job, index: int) -> Json:
             "text2image_params": job.order.inputs,
         },
         "gen_result_data": {"result_code": 0, "result_msg": "Success"},
+    }
+
+
+def _refused_item(job: Job, index: int) -> Json:
+    common = _common(job, job.item_ids[index], _IMAGE_EFFECT, "")
+    common["review_info"] = {"review_status": 2, "review_code_list": [_REFUSED]}
+    return {
+        "common_attr": common,
+        "image": {"large_images": []},
+        "gen_result_data": {"result_code": _REFUSED, "result_msg": "image risk"},
     }
 
 

@@ -62,6 +62,8 @@ class Job(BaseModel):
     shown_empty: bool = False
     settled: bool = False
     clip: str = ""
+    pictures: int = 4
+    """How many of an image job's pictures come out; the check refuses the others."""
 
     @property
     def fails(self) -> bool:

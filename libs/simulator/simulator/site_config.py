@@ -9,6 +9,7 @@ from simulator.catalogue import (
     VideoModel,
 )
 from simulator.errors import RefusedError, invalid
+from simulator.image_sizes import sizes
 from simulator.records import Json
 from simulator.tree import objects
 
@@ -68,4 +69,11 @@ def _image_model(key: str) -> Json:
         "generate_count_options": [IMAGE_COUNT],
         "default_generate_count": IMAGE_COUNT,
         "default_resolution_type": "2k",
+        "resolution_map": {name: _resolution(key, name) for name in ("1k", "2k", "4k")},
     }
+
+
+def _resolution(key: str, name: str) -> Json:
+    shapes = enumerate(sizes(key, name), 1)
+    listed = [{"ratio_type": n, "width": w, "height": h} for n, (w, h) in shapes]
+    return {"image_ratio_sizes": listed}

@@ -7,7 +7,12 @@ from typing import Any
 
 from simulator import bogus, image_draft, prompts, timeline, tree, video_draft
 from simulator.call import Call, check_web_id, noted
-from simulator.catalogue import IMAGE_COST, IMAGE_COUNT, VIDEO_MODELS
+from simulator.catalogue import (
+    IMAGE_COST,
+    IMAGE_COUNT,
+    VIDEO_MODELS,
+    image_regions,
+)
 from simulator.errors import RefusedError, invalid
 from simulator.node import build
 from simulator.records import Entry, Job, Json, Movement, Order
@@ -113,7 +118,7 @@ def _read(call: Call, draft: Json) -> Order:
         case "video_base_component", "gen_video":
             return video_draft.read(call.world, call.account, draft, component)
         case "image_base_component", _:
-            return image_draft.read(call.world, call.account, component)
+            return image_draft.read(call.world, call.account, draft, component)
         case _:
             raise invalid("component type or generate_type")
 
@@ -139,8 +144,9 @@ def _check_account(call: Call, order: Order) -> None:
 
 
 def _elsewhere(call: Call, order: Order) -> bool:
-    model = VIDEO_MODELS.get(order.model)
-    return model is not None and call.account.region not in model.regions
+    if order.kind == "image":
+        return call.account.region not in image_regions(order.model)
+    return call.account.region not in VIDEO_MODELS[order.model].regions
 
 
 def _check_benefit(body: Json, order: Order) -> None:
@@ -194,11 +200,18 @@ def _new_job(world: World, call: Call, submit_id: str, order: Order) -> Job:
         fail_code=code,
         shown_empty=knobs.instant,
         clip=shared_clip(order) if knobs.instant or knobs.share_films else job_id,
+        pictures=_pictures(order),
     )
 
 
 def _items(order: Order) -> int:
     return IMAGE_COUNT if order.kind == "image" else 1
+
+
+def _pictures(order: Order) -> int:
+    """All, or as many as `[[pictures:…]]` in the prompt says."""
+    found = prompts.switches(order.prompt)
+    return int(prompts.number(found, "pictures", IMAGE_COUNT))
 
 
 def _charge(world: World, call: Call, entry: Entry, job: Job) -> None:
