@@ -63,12 +63,14 @@ class Site:
     def seen(self, kind):
         return self.world.traffic.counts[kind]
 
-    async def submit(self, prompt="a cat", session="one"):
-        """Buy a video as the signer would; return its submit id."""
+    async def submit(
+        self, prompt="a cat", session="one", model="jimeng-video-3.0", **shape
+    ):
+        """Buy a video, or images, as the signer would; return the submit id."""
         account = account_of(session)
         submit_id = new()
         submission = draft(
-            fit(prompt=prompt, model="jimeng-video-3.0"),
+            fit(prompt=prompt, model=model, **shape),
             (),
             submit_id=submit_id,
             account=account,

@@ -32,6 +32,8 @@ class Result(Model):
     mime: str
     size: int
     sha256: str
+    width: int | None = None
+    height: int | None = None
     poster_url: str | None = None
 
 
@@ -57,10 +59,11 @@ class Task(Model):
 
     id: str
     status: str
+    kind: str = "video"
     stage: str | None = None
     model: str
     prompt: str
-    duration: int
+    duration: int | None = None
     ratio: str
     resolution: str | None = None
     priority: int = 5

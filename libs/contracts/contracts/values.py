@@ -75,6 +75,7 @@ class Job(Value):
     model: str
     prompt: str
     duration: int
+    """Seconds; 0: it is an image."""
     ratio: str
     resolution: str | None = None
     function_mode: str | None = None

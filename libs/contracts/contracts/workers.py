@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from contracts.message import Secret, Value
 from contracts.requests import Request
-from contracts.values import Progress
+from contracts.values import Kind, Progress
 
 
 class Credential(Value):
@@ -73,6 +73,7 @@ class DueAttempt(Value):
     round: int
     last: Progress | None = None
     last_said_at: datetime | None = None
+    kind: Kind = "video"
 
 
 class DueAttempts(Value):

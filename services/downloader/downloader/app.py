@@ -5,6 +5,7 @@ import jimeng
 from contracts.bus import Bus
 from contracts.workers import Credential
 from downloader import handlers, tidying
+from downloader.batch import Source
 from downloader.domain import account_of
 from downloader.settings import Settings
 from downloader.storing import Shelf
@@ -24,7 +25,7 @@ def create_app(settings: Settings) -> service.App:
     def straight(credential: Credential) -> jimeng.Jimeng:
         return site(credential.model_copy(update={"proxy": None}))
 
-    source = handlers.Source(
+    source = Source(
         site=site,
         carrier=site if settings.download_proxy else straight,
         upstream=upstream.origin,

@@ -176,9 +176,9 @@ def is_result(key: str) -> bool:
 
 
 def stored(command: StoreResults, results: Sequence[ResultRef]) -> Stored:
-    """Return that everything is there."""
-    about = {"task": command.task, "attempt": command.attempt}
-    return Stored.model_validate(about | {"results": tuple(results)})
+    """Return what is there, counted anew: of several, one may not be had."""
+    counted = (r.model_copy(update={"index": n}) for n, r in enumerate(results))
+    return Stored(task=command.task, attempt=command.attempt, results=tuple(counted))
 
 
 def failed(command: StoreResults, detail: str) -> StoreFailed:

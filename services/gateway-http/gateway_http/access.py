@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Depends, Request
 
 from contracts.keys import EVERYDAY, Key, KeyScope
+from contracts.values import Kind
 from gateway_http.problems import Problem
 
 Scope = KeyScope | Literal["task:resolve", "session:read", "session:write"]
@@ -51,11 +52,12 @@ class Caller:
         """Tell whether this is allowed; an admin may everything."""
         return scope in self.scopes or ADMIN in self.scopes
 
-    def must(self, scope: Scope) -> None:
-        """Raise a Problem unless this is allowed."""
-        if not self.has(scope):
-            text = f"this needs a key with the scope {scope}"
-            raise Problem(403, "scope_missing", text, scope=scope)
+    def must(self, *scopes: Scope) -> None:
+        """Raise a Problem unless one of these is allowed."""
+        if not any(map(self.has, scopes)):
+            needed = " or ".join(scopes)
+            text = f"this needs a key with the scope {needed}"
+            raise Problem(403, "scope_missing", text, scope=scopes[0])
 
 
 ANYBODY = Caller("anybody", scopes=EVERYTHING, sees_all=True)
@@ -71,15 +73,23 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
-def may(scope: Scope) -> Callable[[Request], Caller]:
-    """Return a dependency that gives the caller, or raises a Problem without it."""
+def may(*scopes: Scope) -> Callable[[Request], Caller]:
+    """Return a dependency that gives the caller, or raises a Problem without it.
+
+    One of the scopes is enough.
+    """
 
     def check(request: Request) -> Caller:
         caller = caller_of(request)
-        caller.must(scope)
+        caller.must(*scopes)
         return caller
 
     return check
+
+
+def creates(kind: Kind) -> Scope:
+    """Return what making something of this kind needs."""
+    return "image:create" if kind == "image" else "video:create"
 
 
 def needs(scope: Scope) -> Any:
@@ -89,7 +99,8 @@ def needs(scope: Scope) -> Any:
 
 Known = Annotated[Caller, Depends(caller_of)]
 Reader = Annotated[Caller, Depends(may("task:read"))]
-Creator = Annotated[Caller, Depends(may("video:create"))]
+Creator = Annotated[Caller, Depends(may("video:create", "image:create"))]
+ImageCreator = Annotated[Caller, Depends(may("image:create"))]
 Canceller = Annotated[Caller, Depends(may("task:cancel"))]
 Retrier = Annotated[Caller, Depends(may("task:retry"))]
 Resolver = Annotated[Caller, Depends(may("task:resolve"))]

@@ -30,14 +30,14 @@ from gateway_http.problems import (
 )
 from gateway_http.references import linked, look_at, name_in
 from gateway_http.wish import Retry, Wish
-from jimeng import MODELS
+from jimeng import VIDEO_MODELS
 
 MIB = 1024 * 1024
 LARGEST_JSON = 32 * MIB
 LARGEST_FILE = 200 * MIB
 LARGEST_FORM = 1024 * MIB
 LONGEST_TEXT = 256 * 1024  # the longest prompt, four bytes a character, with room
-MOST_FILES = max(model.omni.total for model in MODELS.values() if model.omni)
+MOST_FILES = max(model.omni.total for model in VIDEO_MODELS if model.omni)
 LONGEST_NAME = 200
 FULL = "the disk is full: nothing was kept; free some room and send it again"
 W = TypeVar("W", bound=Wish)

@@ -1,14 +1,15 @@
 """What the reference files are, and the job they make together with the wish."""
 
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 import blobs
 import media
-from contracts.values import FileRef, Job
+from contracts.values import FileRef, Job, Kind
 from gateway_http.problems import invalid_field
 from gateway_http.wish import Wish
-from jimeng import DEFAULT_MODEL, InvalidJob, check_lengths, fit
-from media import Kind
+from jimeng import DEFAULT_MODEL, InvalidJob, VideoJob, check_lengths, fit
+from media import Kind as FileKind
 
 
 async def look_at(
@@ -53,11 +54,11 @@ def name_in(url: str) -> str:
     return unquote(urlsplit(url).path.rpartition("/")[2])
 
 
-def _kind_of(name: str) -> Kind | None:
+def _kind_of(name: str) -> FileKind | None:
     return _KINDS.get(name.rpartition(".")[2].lower())
 
 
-_KINDS: dict[str, Kind] = {
+_KINDS: dict[str, FileKind] = {
     "image": "image",
     "video": "video",
     "audio": "audio",
@@ -67,8 +68,17 @@ _KINDS: dict[str, Kind] = {
 }
 
 
-def job_of(wish: Wish, files: list[FileRef]) -> tuple[Job, bool]:
-    """Fit a wish to its model; also tell whether it needs the site's own page.
+@dataclass(frozen=True)
+class Order:
+    """A job, what it makes, and whether it needs the site's own page."""
+
+    job: Job
+    kind: Kind
+    in_page: bool
+
+
+def order_of(wish: Wish, files: list[FileRef]) -> Order:
+    """Fit a wish to its model, which decides what is made.
 
     What the client chose is never changed. Raises Problem naming the field.
     """
@@ -88,10 +98,10 @@ def job_of(wish: Wish, files: list[FileRef]) -> tuple[Job, bool]:
     job = Job(
         model=(wish.model or DEFAULT_MODEL).strip().lower(),
         prompt=wish.prompt,
-        duration=fitted.duration,
+        duration=fitted.duration if isinstance(fitted, VideoJob) else 0,
         ratio=fitted.ratio,
         resolution=fitted.resolution,
         function_mode=wish.function_mode,
         files=tuple(files),
     )
-    return job, fitted.model.in_page
+    return Order(job, fitted.model.kind, fitted.model.in_page)

@@ -79,7 +79,7 @@ class TaskView(BaseModel):
     status: Status
     model: str
     prompt: str
-    duration: int
+    duration: int | None = Field(description="Seconds; null for images.")
     ratio: str
     session_pool_id: str | None
     history_record_id: str | None = Field(description="The site's id of the job.")
@@ -87,7 +87,8 @@ class TaskView(BaseModel):
     queue_total: int | None
     queue_eta: str | None = Field(examples=["3m20s"])
     video_url: str | None = Field(
-        description="Ours; null until succeeded, and once its file is deleted."
+        description="Ours; null until succeeded, once its file is deleted, and for "
+        "images: their URLs are in `results`."
     )
     error_message: str | None
     error_kind: ErrorKind | None
@@ -142,12 +143,13 @@ def task_view(task: requests.Task, base: str) -> TaskView:
         session_pool_id=task.session,
         history_record_id=task.upstream_id,
         queue_eta=duration_text(task.queue_eta_seconds),
-        video_url=results[0].url if results else None,
+        video_url=results[0].url if results and task.kind == "video" else None,
         poster_url=results[0].poster_url if results else None,
         files=[_file(each) for each in task.job.files],
         results=results,
         attempts=[_attempt(each) for each in task.attempts],
-        **task.job.model_dump(exclude={"files"}),
+        duration=task.job.duration or None,
+        **task.job.model_dump(exclude={"files", "duration"}),
         **task.terms.model_dump(),
         **{name: getattr(task, name) for name in _AS_IT_IS},
     )

@@ -23,6 +23,7 @@ import fetch
 from contracts.message import now
 from contracts.requests import Task
 from contracts.values import Terms
+from jimeng import InvalidJob, find_model
 
 MAX_PROMPT = 15_000
 MAX_METADATA = 16
@@ -38,7 +39,7 @@ def _no_nul(text: str) -> str:
 
 def _not_blank(text: str) -> str:
     if not text.strip():
-        raise ValueError("must say what the video shows")
+        raise ValueError("must say what is to be seen")
     return text
 
 
@@ -141,14 +142,22 @@ class Wish(BaseModel):
     prompt: Annotated[
         Text, StringConstraints(max_length=MAX_PROMPT), AfterValidator(_not_blank)
     ] = Field(
-        description="What the video shows. `@1` is the first file, `@image_file_2` "
-        "the second image.",
+        description="What is to be seen. In a video's, `@1` is the first file, "
+        "`@image_file_2` the second image.",
         examples=["a fox in the snow"],
     )
-    model: Word | None = Field(None, examples=["jimeng-video-seedance-2.0"])
-    duration: Whole | None = Field(None, description="Seconds.", examples=[5])
+    model: Word | None = Field(
+        None,
+        description="A video model, or an image model such as jimeng-5.0.",
+        examples=["jimeng-video-seedance-2.0"],
+    )
+    duration: Whole | None = Field(
+        None, description="Seconds, of a video.", examples=[5]
+    )
     ratio: Word | None = Field(None, examples=["16:9"])
-    resolution: Word | None = Field(None, examples=["720p"])
+    resolution: Word | None = Field(
+        None, description="720p and so on; of an image 1k, 2k or 4k.", examples=["720p"]
+    )
     function_mode: Word | None = Field(
         None,
         description="omni_reference, first_last_frames, first_frame or text.",
@@ -239,16 +248,30 @@ def from_json(body: bytes) -> Wish:
 def from_retry(body: bytes, old: Task) -> Retry:
     """Read a retry's JSON body, or none; raises pydantic.ValidationError."""
     given = _OBJECT.validate_json(body or b"{}")
-    found = Retry.model_validate({**_wish_of(old), **given})
+    found = Retry.model_validate({**_wish_of(old, given.get("model")), **given})
     found._given = frozenset(given)  # noqa: SLF001 - its own
     return found
 
 
-def _wish_of(task: Task) -> Mapping[str, Any]:
-    """Return what a task's client once asked for; its deadline is its own."""
-    job = task.job.model_dump(exclude={"files"}, exclude_none=True)
+def _wish_of(task: Task, model: Any) -> Mapping[str, Any]:
+    """Return what a task's client once asked for; its deadline is its own.
+
+    What is said of a video says nothing of an image that replaces it, nor back.
+    """
+    left = {"files", *(_SHAPE if _other_kind(task, model) else ())}
+    job = task.job.model_dump(exclude=left, exclude_none=True)
     terms = task.terms.model_dump(exclude={"deadline"})
     return {**job, **terms, "priority": task.priority, "metadata": task.metadata}
+
+
+_SHAPE = ("duration", "ratio", "resolution", "function_mode")
+
+
+def _other_kind(task: Task, model: Any) -> bool:
+    try:
+        return isinstance(model, str) and find_model(model).kind != task.kind
+    except InvalidJob:  # which is told once all fields are known
+        return False
 
 
 def from_form(fields: dict[str, str]) -> Wish:

@@ -100,13 +100,14 @@ async def _look(
 ) -> tuple[Mapping[str, jimeng.Node], list[Fact]]:
     """Ask for all that is due by one call; return the answers and what to tell."""
     ids = [attempt.submit_id for attempt in due.attempts]
+    images = any(attempt.kind == "image" for attempt in due.attempts)
     facts: list[Fact] = []
     async with sites.at(credential) as site:
         async with asyncio.timeout(POLL_SECONDS):
-            nodes = await site.history(ids)
+            nodes = await site.history(ids, images=images)
         for attempt in due.attempts:
             fact = domain.reading(attempt, nodes.get(attempt.submit_id), now())
-            if isinstance(fact, Generated):
+            if isinstance(fact, Generated) and attempt.kind == "video":
                 fact = domain.with_best(fact, await _best(site, fact))
             facts += [fact] if fact else []
     return nodes, facts

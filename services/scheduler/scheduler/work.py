@@ -12,6 +12,7 @@ from contracts.message import Event
 from contracts.requests import Cancelled, Refusal, RequestRefusedError
 from contracts.tasks import Absent, CreateTask, Progressed, TaskEvent
 from contracts.values import Belonging, Job
+from jimeng import find_model
 from scheduler.domain.choice import Policy
 from scheduler.domain.life import advance
 from scheduler.domain.rows import Attempt, Task
@@ -142,9 +143,12 @@ async def retry(turn: Turn, wish: asked.RetryTask, rules: Rules) -> asked.Task:
 def _anew(old: Task, wish: asked.RetryTask, now: datetime) -> Task:
     given = wish.model_dump(include={"owner", "priority", "metadata"})
     update = {name: value for name, value in given.items() if value is not None}
-    belonging = old.belonging.model_copy(update=update | {"retry_of": old.id})
-    terms = wish.terms or old.terms.model_copy(update={"deadline": None})
     job = wish.job or old.job
+    update["retry_of"] = old.id
+    if wish.job:  # another model may make something else
+        update["kind"] = find_model(job.model).kind
+    belonging = old.belonging.model_copy(update=update)
+    terms = wish.terms or old.terms.model_copy(update={"deadline": None})
     return Task(wish.new_task, belonging, job, now, terms, due_at=terms.deadline)
 
 

@@ -15,7 +15,7 @@ from gateway_http.intake import Shelf, receive_retry, shelf
 from gateway_http.parts import Parts, TaskId, problems
 from gateway_http.problems import Problem, storage_full, unavailable
 from gateway_http.reading import no_answer, read_task, told_status
-from gateway_http.references import job_of
+from gateway_http.references import order_of
 from gateway_http.repeats import REPLAYED, Claim, claimed, fingerprint, mark_of, moved
 from gateway_http.routes.tasks import Created, OneTask
 from gateway_http.views import task_view
@@ -90,16 +90,17 @@ async def _wish(
     if old.files_deleted_at and files == list(old.job.files) != []:
         text = "its reference files were deleted for their age: send them in `files`"
         raise Problem(409, "files_deleted", text, task_status=old.status)
-    job, in_page = job_of(given, files) if given.changes_job else (None, False)
+    order = order_of(given, files) if given.changes_job else None
     mine = Claim(task=lent.task, body=fingerprint(given, files), at=now())
     claim = await claimed(
         parts.bus,
         mark_of(request, caller, mine.body),
         mine,
         lent,
-        ready=lambda: parts.can_make(in_page=in_page),
+        ready=lambda: parts.can_make(in_page=order is not None and order.in_page),
         seconds=parts.patience.accept,
     )
+    job = order.job if order else None
     if job and given.changes_files:
         job = job.model_copy(update={"files": moved(job.files, claim.task)})
     return asked.RetryTask(

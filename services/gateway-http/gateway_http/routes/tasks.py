@@ -11,13 +11,13 @@ from contracts.requests import CancelTask, ListTasks
 from contracts.tasks import CreateTask
 from contracts.values import Status
 from gateway_http.accept import NotAcceptedError, accept
-from gateway_http.access import Caller, Canceller, Creator, Reader
+from gateway_http.access import Caller, Canceller, Creator, Reader, creates
 from gateway_http.bodies import create_body
 from gateway_http.intake import Shelf, receive, shelf
 from gateway_http.parts import Parts, TaskId, problems
 from gateway_http.problems import storage_full, unavailable
 from gateway_http.reading import as_queued, cancel_task, read_task, told_status
-from gateway_http.references import job_of
+from gateway_http.references import order_of
 from gateway_http.repeats import REPLAYED, Claim, claimed, fingerprint, mark_of, moved
 from gateway_http.views import TaskView, task_view
 
@@ -61,7 +61,7 @@ def router(parts: Parts) -> APIRouter:
         responses=problems(400, 413, 415, 422, 503, 507),
     )
     async def create(request: Request, response: Response, caller: Creator) -> Created:
-        """Ask for a video. 201 means that it will be made, whatever stops meanwhile.
+        """Ask for a video or images. 201: they will be made, whatever stops meanwhile.
 
         With an `Idempotency-Key`, asking again makes no second one.
         """
@@ -123,19 +123,21 @@ async def _command(
     """Return what is to be made, or what an equal request made before."""
     received = await receive(request, lent)
     wish = received.wish
-    job, in_page = job_of(wish, received.files)
+    order = order_of(wish, received.files)
+    caller.must(creates(order.kind))
     mine = Claim(task=lent.task, body=fingerprint(wish, received.files), at=now())
     claim = await claimed(
         parts.bus,
         mark_of(request, caller, mine.body),
         mine,
         lent,
-        ready=lambda: parts.can_make(in_page=in_page),
+        ready=lambda: parts.can_make(in_page=order.in_page),
         seconds=parts.patience.accept,
     )
     return CreateTask(
         task=claim.task,
-        job=job.model_copy(update={"files": moved(job.files, claim.task)}),
+        job=order.job.model_copy(update={"files": moved(order.job.files, claim.task)}),
+        kind=order.kind,
         owner=caller.owner,
         priority=wish.priority,
         metadata=wish.metadata,

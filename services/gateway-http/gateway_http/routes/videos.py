@@ -18,9 +18,20 @@ from gateway_http.problems import Problem
 from gateway_http.ranges import Slice, UnsatisfiableError, unchanged, wanted
 from gateway_http.reading import read_task
 
-ENDINGS = {"video/mp4": "mp4", "video/webm": "webm", "image/png": "png"}
+ENDINGS = {
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "video/webm": "webm",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+}
+IMAGES = tuple(mime for mime in ENDINGS if mime.startswith("image/"))
 # A browser that opens the link shows its own player: the file and its style.
-POLICY = "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'"
+POLICY = (
+    "default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'"
+)
 
 
 Index = Annotated[int, Query(ge=0, le=99)]
@@ -55,9 +66,9 @@ def router(parts: Parts) -> APIRouter:
         found = await read_task(parts.bus, task, caller.seen_by)
         return await _served(parts, request, await _poster(parts, found, index))
 
-    for endpoint, mime, no in (
-        (video, "video/mp4", (409,)),
-        (poster, "image/jpeg", ()),
+    for endpoint, mimes, no in (
+        (video, ("video/mp4", *IMAGES), (409,)),
+        (poster, ("image/jpeg",), ()),
     ):
         for method in ("GET", "HEAD"):
             routes.add_api_route(
@@ -67,7 +78,7 @@ def router(parts: Parts) -> APIRouter:
                 include_in_schema=method == "GET",
                 response_class=Response,
                 responses={
-                    200: {"content": {mime: {}}},
+                    200: {"content": {mime: {} for mime in mimes}},
                     206: {"description": "The part that was asked for."},
                     304: {"description": "You have it."},
                     **problems(404, *no, 410, 416, 503),
@@ -92,13 +103,14 @@ async def _video(parts: Parts, task: Task, index: int) -> Stored:
         raise Problem(
             409,
             "not_succeeded",
-            f"the task is {task.status}: its video is there once it succeeded",
+            f"the task is {task.status}: its file is there once it succeeded",
             task_status=task.status,
         )
     result = _result(task, index)
     if not await parts.store.exists(result.key):
         raise Problem(410, "file_gone", "the file was removed from the store")
-    filename = f"{task.id}.{ENDINGS.get(result.mime, 'bin')}"
+    name = f"{task.id}-{index}" if index else task.id
+    filename = f"{name}.{ENDINGS.get(result.mime, 'bin')}"
     etag = f'"{result.sha256}"'
     return Stored(result.key, result.mime, result.size, etag, filename)
 

@@ -36,6 +36,10 @@ _ROUND = (
         attempts.c.round,
         attempts.c.said,
         attempts.c.said_at,
+        select(tasks.c.kind)
+        .where(tasks.c.id == attempts.c.task)
+        .scalar_subquery()
+        .label("kind"),
     )
 )
 
@@ -156,6 +160,7 @@ async def due(db: AsyncConnection, session: str) -> list[DueAttempt]:
             round=r.round,
             last=Progress.model_validate(r.said) if r.said else None,
             last_said_at=r.said_at,
+            kind=r.kind,
         )
         for r in rows
     ]

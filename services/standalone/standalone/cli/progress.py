@@ -71,6 +71,12 @@ def describe(task: "Task") -> str:
     return ", ".join(words)
 
 
+def shape(task: "Task") -> str:
+    """Say what is made, by what: a model, a length if it has one, a ratio."""
+    length = f"{task.duration} s" if task.duration else task.resolution
+    return ", ".join(filter(None, (task.model, length, task.ratio)))
+
+
 def finish(client: "Client", task: "Task", output: Path | None) -> Path | None:
     """Save what a task made; one that made nothing ends the command with why."""
     if task.status == "succeeded":

@@ -121,14 +121,14 @@ def show(found: "Task", *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    from standalone.cli.progress import describe
+    from standalone.cli.progress import describe, shape
 
     where = f", {describe(found)}" if not found.ended else ""
     lines = {
         "Task": found.id,
         "Status": f"{found.status}{where}",
         "Prompt": found.prompt,
-        "Model": f"{found.model}, {found.duration} s, {found.ratio}",
+        "Model": shape(found),
         "Files": ", ".join(file.name for file in found.files),
         "Created": local_time(found.created_at),
         "Deadline": local_time(found.deadline) if found.deadline else "",
@@ -142,6 +142,8 @@ def show(found: "Task", *, as_json: bool) -> None:
     for name, value in lines.items():
         if value:
             typer.echo(f"{name + ':':10}{clean(value)}")
+    for result in found.results if found.kind == "image" else ():
+        typer.echo(f"{'Image:':10}{clean(result.url)}")
     if found.stage == "held":
         say("The site was asked for it again and again, and does not show it. Decide:")
         say(f"  jimeng resolve {found.id} resend   # send the same submit once more")

@@ -158,9 +158,9 @@ def _submit(
 def _wait_and_save(
     client: "Client", task: "Task", output: Path | None, url: str, *, as_json: bool
 ) -> None:
-    from standalone.cli.progress import finish, follow, left_alone
+    from standalone.cli.progress import finish, follow, left_alone, shape
 
-    say(f"Task {task.id}: {task.model}, {task.duration} s, {task.ratio}")
+    say(f"Task {task.id}: {shape(task)}")
     ended = follow(client, task, url)
     if as_json and ended.status != "succeeded":
         print_json(ended)
