@@ -1,24 +1,21 @@
 """Fetches a stranger's URL: guarded, bounded in bytes and time, in its own words."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from functools import cache
 
 import httpcore
 
-from boundary import boundary
 from fetch.errors import (
-    FetchError,
     ForbiddenURLError,
     NotFoundError,
     TooLargeError,
     TroubleError,
     UselessError,
 )
+from fetch.exchange import asked, header, pool, told
 from fetch.guard import Guard, Internet, Network
-from fetch.urls import Target, masked, parse
+from fetch.urls import Target, parse
 
 MOST_REDIRECTS = 3
 MIB = 1024 * 1024
@@ -26,8 +23,6 @@ OK = 200
 _REDIRECTS = {301, 302, 303, 307, 308}
 _LATER = {408, 425, 429}
 _SERVER_ERROR = 500
-# Connecting, and each wait for bytes; the whole has a limit of its own.
-_TIMEOUT = {"connect": 10.0, "read": 30.0, "write": 30.0, "pool": 10.0}
 _HEADERS = [
     ("User-Agent", "jimeng-gateway"),
     ("Accept", "*/*"),
@@ -54,41 +49,25 @@ class Fetcher:
 
         Raises FetchError, also while they are read; nothing else of the network.
         """
-        try:
-            async with (
-                asyncio.timeout(seconds),
-                self._pool() as pool,
-                self._answered(pool, url) as response,
-            ):
-                _check_length(response, limit)
-                async with aclosing(_within(response, limit)) as body:
-                    yield body
-        except FetchError as error:
-            raise type(error)(f"{masked(url)}: {error}") from None
-        except TimeoutError:
-            raise _trouble(url, f"did not give its file within {seconds:g} s") from None
-        except (httpcore.NetworkError, httpcore.TimeoutException) as error:
-            raise _network(url, error) from None
-        except httpcore.ProtocolError:
-            raise _trouble(url, "broke off, or does not speak HTTP") from None
-
-    def _pool(self) -> httpcore.AsyncConnectionPool:
-        return httpcore.AsyncConnectionPool(
-            ssl_context=_tls(),
-            max_connections=1,
-            max_keepalive_connections=0,
-            network_backend=self._guard,
-        )
+        async with (
+            told(url, f"did not give its file within {seconds:g} s"),
+            asyncio.timeout(seconds),
+            pool(self._guard) as connections,
+            self._answered(connections, url) as response,
+        ):
+            _check_length(response, limit)
+            async with aclosing(_within(response, limit)) as body:
+                yield body
 
     @asynccontextmanager
     async def _answered(
-        self, pool: httpcore.AsyncConnectionPool, url: str
+        self, connections: httpcore.AsyncConnectionPool, url: str
     ) -> AsyncIterator[httpcore.Response]:
         """Follow redirects, each of them only where it is allowed."""
         target = self._allowed(parse(url))
         for _ in range(MOST_REDIRECTS + 1):
-            async with _asked(pool, target) as response:
-                location = _header(response, "location")
+            async with asked(connections, target, _HEADERS) as response:
+                location = header(response, "location")
                 if response.status not in _REDIRECTS or not location:
                     _check_status(response)
                     yield response
@@ -108,41 +87,8 @@ class Fetcher:
         return target
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    """Reading the root certificates takes longer than many a fetch."""
-    return httpcore.default_ssl_context()
-
-
 def _place(target: Target | None) -> tuple[str, int] | None:
     return (target.name, target.port) if target else None
-
-
-@asynccontextmanager
-async def _asked(
-    pool: httpcore.AsyncConnectionPool, target: Target
-) -> AsyncIterator[httpcore.Response]:
-    url = httpcore.URL(
-        scheme=target.scheme.encode(),
-        host=target.name.encode(),
-        port=target.port,
-        target=target.path.encode(),
-    )
-    headers = [("Host", target.authority), *_HEADERS]
-    with boundary("fetch"):
-        async with pool.stream(
-            "GET", url, headers=headers, extensions={"timeout": _TIMEOUT}
-        ) as response:
-            yield response
-
-
-def _header(response: httpcore.Response, name: str) -> str:
-    """Return a header, of several the last; empty: there is none."""
-    found: Mapping[str, str] = {
-        key.decode("latin-1").lower(): value.decode(errors="replace")
-        for key, value in response.headers
-    }
-    return found.get(name, "").strip()
 
 
 def _check_status(response: httpcore.Response) -> None:
@@ -152,13 +98,13 @@ def _check_status(response: httpcore.Response) -> None:
     if status != OK:
         text = "it must be open to everybody, without signing in"
         raise NotFoundError(f"answers {status}, not the file: {text}")
-    if _header(response, "content-encoding").lower() not in {"", "identity"}:
+    if header(response, "content-encoding").lower() not in {"", "identity"}:
         raise UselessError("is sent compressed, which is not taken for media")
 
 
 def _check_length(response: httpcore.Response, limit: int) -> None:
-    told = _header(response, "content-length")
-    if told.isdecimal() and int(told) > limit:
+    length = header(response, "content-length")
+    if length.isdecimal() and int(length) > limit:
         raise _too_large(limit)
 
 
@@ -175,25 +121,3 @@ async def _within(response: httpcore.Response, limit: int) -> AsyncGenerator[byt
 def _too_large(limit: int) -> TooLargeError:
     shown = f"{limit // MIB} MiB" if limit >= MIB else f"{limit} bytes"
     return TooLargeError(f"is larger than {shown}")
-
-
-def _trouble(url: str, text: str) -> TroubleError:
-    return TroubleError(f"{masked(url)}: {text}")
-
-
-def _network(url: str, error: Exception) -> FetchError:
-    """A certificate that does not hold will not hold later either."""
-    if _is_certificate(error):
-        text = "its certificate is not valid"
-        return UselessError(f"{masked(url)}: {text}")
-    if isinstance(error, (httpcore.TimeoutException, httpcore.ConnectError)):
-        return _trouble(url, "cannot be reached now")
-    return _trouble(url, "broke off")
-
-
-def _is_certificate(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

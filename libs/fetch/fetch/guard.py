@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import httpcore
 
 from fetch.addresses import is_public
+from fetch.allowed import NOTHING, Allowed
 from fetch.errors import ForbiddenURLError, NotFoundError, TroubleError
 
 MOST_ADDRESSES = 4  # tried one after the other, within one time-out
@@ -53,13 +54,22 @@ class Internet:
 
 
 class Guard(httpcore.AsyncNetworkBackend):
-    """Connects only to public addresses, and to the one place that is excepted."""
+    """Connects only to public addresses, to the excepted place, and to what is allowed.
+
+    `private` is what whoever gave a URL that leads elsewhere is told.
+    """
 
     def __init__(
-        self, network: Network, excepted: tuple[str, int] | None = None
+        self,
+        network: Network,
+        excepted: tuple[str, int] | None = None,
+        allowed: Allowed = NOTHING,
+        private: str = PRIVATE,
     ) -> None:
         self._network = network
         self._excepted = excepted
+        self._allowed = allowed
+        self._private = private
 
     async def connect_tcp(
         self,
@@ -74,8 +84,8 @@ class Guard(httpcore.AsyncNetworkBackend):
         if (host, port) == self._excepted:
             return await self._network.dial(host, port, timeout)
         addresses = await self._addresses(host)
-        if not all(map(is_public, addresses)):
-            raise ForbiddenURLError(PRIVATE)
+        if not all(self._may(host, address, port) for address in addresses):
+            raise ForbiddenURLError(self._private)
         error: Exception = TroubleError("has no address")
         for address in addresses[:MOST_ADDRESSES]:
             try:
@@ -83,6 +93,9 @@ class Guard(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
                 error = failed
         raise error
+
+    def _may(self, host: str, address: str, port: int) -> bool:
+        return is_public(address) or self._allowed.reaches(host, address, port)
 
     async def _addresses(self, host: str) -> list[str]:
         if ":" in host or host.replace(".", "").isdigit():
@@ -101,7 +114,7 @@ class Guard(httpcore.AsyncNetworkBackend):
         self, *_: Any, **__: Any
     ) -> httpcore.AsyncNetworkStream:
         """Refuse: a URL has no business with one."""
-        raise ForbiddenURLError(PRIVATE)
+        raise ForbiddenURLError(self._private)
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
