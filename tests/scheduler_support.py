@@ -9,6 +9,8 @@ from contracts import tasks as said
 from contracts.sessions import CheckSession, Credits, SessionChanged, SessionChecked
 from contracts.tasks import CreateTask, TaskChanged
 from contracts.values import Job
+from runtime import hooks
+from runtime.sealing import Ring, root_secret
 from runtime.settings import load
 from scheduler.app import create_app
 from scheduler.settings import SchedulerSettings
@@ -156,6 +158,12 @@ class Stage:
         job = Job(model="jimeng-video-3.0", prompt="a fox", duration=5, ratio="16:9")
         command = CreateTask(task=task, job=job, created_at=datetime.now(UTC), **more)
         return await self.hands.send(command, f"create:{task}")
+
+    def webhook(self, url, task="t1", secret=None):
+        """Seal a webhook as the gateway does."""
+        root = root_secret(None, self.data / "secret.key")
+        hook = hooks.Hook(url, secret, "http://gateway.example")
+        return hooks.seal(Ring(hooks.PURPOSE, root), hook, task, url)
 
     async def permit(self, submit, nonce="one", body_hash="h"):
         return await self.hands.ask(

@@ -34,6 +34,7 @@ SETTINGS = {
     "signer": "signer.settings:Settings",
     "poller": "poller.settings:Settings",
     "downloader": "downloader.settings:Settings",
+    "notifier": "notifier.settings:Settings",
     "log-streamer": "log_streamer.settings:Settings",
 }
 

@@ -23,6 +23,7 @@ ORDER = (
     "signer",
     "poller",
     "downloader",
+    "notifier",
     "log_streamer",
     "gateway_http",
 )

@@ -158,7 +158,7 @@ async def test_ready_names_the_services_that_are_missing(scheduler, beat, run_ga
         answer = await gateway.http.get("/readyz")
 
     assert answer.status_code == 503
-    missing = ["uploader", "signer", "downloader", "log-streamer"]
+    missing = ["uploader", "signer", "downloader", "notifier", "log-streamer"]
     assert answer.json()["missing"] == missing
     assert all(name in answer.json()["detail"] for name in missing)
 

@@ -22,8 +22,8 @@ from scheduler.store.engine import (
     reading_engine,
     writing_engine,
 )
+from scheduler.store.hook_tables import metadata
 from scheduler.store.migrate import _config, migrate, prepare
-from scheduler.store.tables import metadata
 
 
 def test_the_migrations_make_the_tables_as_they_are_declared(tmp_path):

@@ -5,19 +5,35 @@ from datetime import UTC, datetime
 
 import pytest
 
+from contracts.values import Belonging, Job
 from jimeng import Account
-from runtime.sealing import SealError, previous_of, root_secret, rotate
+from runtime import hooks
+from runtime.roots import roots
+from runtime.sealing import Ring, SealError, previous_of, root_secret, rotate
 from runtime.settings import SettingsError, load
-from scheduler.domain.rows import Session
-from scheduler.rotation import rotate_key, vault_of
+from scheduler.domain.rows import Session, Task
+from scheduler.rotation import rotate_key
 from scheduler.settings import SchedulerSettings
-from scheduler.store import credentials, sessions
+from scheduler.store import credentials, sessions, tasks
 from scheduler.store.credentials import Told
 from scheduler.store.engine import database_url, reading, reading_engine, writing_engine
 from scheduler.store.migrate import migrate
+from scheduler.vault import Vault
 
 NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
 ACCOUNT = Account.parse("0123456789abcdef0123456789abcdef")
+
+
+JOB = Job(model="m", prompt="a fox", duration=5, ratio="16:9")
+HOOK = hooks.Hook("http://hooks.example/?key=1", "geheim", "http://gateway.example")
+
+
+def vault_of(given):
+    return Vault(*roots(given, given.data_dir))
+
+
+def ring_of(given):
+    return Ring(hooks.PURPOSE, *roots(given, given.data_dir))
 
 
 def settings(folder, **more):
@@ -35,6 +51,8 @@ async def keep(given):
         told = Told(vault.fingerprint(ACCOUNT), "0", "cn", has_proxy=False)
         row = await credentials.add(db, "s", told, NOW)
         await credentials.seal(db, row, vault.seal(ACCOUNT, row))
+        webhook = hooks.seal(ring_of(given), HOOK, "t", "shown")
+        await tasks.create(db, Task("t", Belonging(), JOB, NOW, webhook=webhook), NOW)
     await engine.dispose()
     return row
 
@@ -47,6 +65,8 @@ async def opened(given):
             found = await vault.open(db, "s")
             holder = await credentials.holder(db, vault.fingerprint(ACCOUNT))
             sealed = (await credentials.sealed(db))[0][1]
+            webhook = (await tasks.load(db, "t")).webhook
+        assert hooks.open_(ring_of(given), webhook, "t") == HOOK
     finally:
         await engine.dispose()
     return found.sessionid.get_secret_value(), holder and holder.session, sealed

@@ -139,6 +139,7 @@ FORBIDDEN = {
     "signer": ("cmd.signer.page.t-1", "evt.task.t.scheduler.succeeded", "$KV.follow.a"),
     "poller": ("evt.task.t.downloader.stored", "$JS.API.STREAM.DELETE.CMD"),
     "downloader": ("cmd.scheduler.create.t", "evt.session.s.poller.checked"),
+    "notifier": ("evt.task.t.scheduler.failed", "req.scheduler.credential"),
     "log-streamer": ("evt.task.t.scheduler.failed", "req.scheduler.credential"),
     "gateway-http": ("cmd.signer.page.t-1", "req.scheduler.credential"),
     "scheduler": ("evt.task.t.signer.submitted", "$JS.API.STREAM.PURGE.EVT"),

@@ -20,6 +20,7 @@ from contracts.values import (
     Stage,
     Status,
     Terms,
+    Webhook,
 )
 
 R = TypeVar("R", bound=BaseModel)
@@ -97,6 +98,8 @@ class Task(Belonging, Progress):
     upstream_code: str | None = None
     upstream_charged: bool | None = None
     terms: Terms = Field(default_factory=Terms)
+    webhook_url: str | None = None
+    """Where its end is told, without the query."""
     files_deleted_at: datetime | None = None
     """When its files were deleted, for their age."""
     queue_ahead: int | None = None
@@ -228,6 +231,8 @@ class RetryTask(AboutTask[Task]):
     """Left out, these are the old one's, without its deadline."""
     first: bool = False
     """Refused where there is a retry of it already."""
+    webhook: Webhook | Literal["none"] | None = None
+    """Left out, it is the old one's."""
 
 
 class Deleted(Value):

@@ -23,7 +23,7 @@ from nats.js.api import (
 )
 from nats.js.errors import APIError, NotFoundError
 
-from contracts import sessions, tasks
+from contracts import sessions, tasks, webhooks
 from contracts.message import Command
 
 DAY = 86_400.0
@@ -41,6 +41,7 @@ COMMANDS: tuple[type[Command], ...] = (
     tasks.DeleteFiles,
     tasks.DeleteResults,
     sessions.CheckSession,
+    webhooks.Deliver,
 )
 WORKERS_FACTS: tuple[str, ...] = (
     "evt.task.*.uploader.*",
@@ -48,11 +49,11 @@ WORKERS_FACTS: tuple[str, ...] = (
     "evt.task.*.poller.*",
     "evt.task.*.downloader.*",
     "evt.session.*.poller.*",
+    "evt.*.*.notifier.*",
 )
 """What the scheduler hears: the workers' events, never its own."""
 
 FACTS_DURABLE = "scheduler-facts"
-
 
 NEEDED_TO_LIVE = frozenset({"LOG", "KV_workers"})
 """The streams of what every service says: its lines, and that it lives."""

@@ -32,6 +32,7 @@ from contracts.values import (
     Stage,
     Status,
     Terms,
+    Webhook,
 )
 
 
@@ -45,6 +46,7 @@ class CreateTask(Belonging, Command):
     job: Job
     created_at: datetime
     terms: Terms = Field(default_factory=Terms)
+    webhook: Webhook | None = None
 
 
 class AttemptCommand(Command):

@@ -82,6 +82,15 @@ class Job(Value):
     files: tuple[FileRef, ...] = ()
 
 
+class Webhook(Value):
+    """Where a task's end is told, sealed: scheduler and gateway alone can open it."""
+
+    sealed: str = Field(repr=False)
+    """URL, secret, and what links begin with; bound to the task's id. Base64."""
+    shown: str
+    """The URL as people see it: without its query."""
+
+
 class Belonging(Value):
     """Whose a task is and how it is ranked; in every message clients can see."""
 

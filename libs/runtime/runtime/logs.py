@@ -61,19 +61,21 @@ def about(subject: str, body: bytes = b"") -> Iterator[None]:
 def _names(subject: str, body: bytes) -> tuple[str, str]:
     match subject.split("."):
         case ["evt", "task", task, *_]:
-            return task, _session(body)
+            return task, _told(body, "session")
         case ["evt", "session", session, *_] | ["cmd", "poller", _, session]:
             return "-", session
         case ["cmd", "scheduler", _, task]:
             return task, "-"
+        case ["cmd", "notifier", *_]:
+            return _told(body, "task"), "-"
         case ["cmd", _, _, key]:
-            return key.rpartition("-")[0], _session(body)
+            return key.rpartition("-")[0], _told(body, "session")
     return "-", "-"
 
 
-def _session(body: bytes) -> str:
+def _told(body: bytes, name: str) -> str:
     try:
-        return str(json.loads(body).get("session", "-"))
+        return str(json.loads(body).get(name, "-"))
     except (ValueError, AttributeError):
         return "-"
 

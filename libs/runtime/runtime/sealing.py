@@ -60,6 +60,26 @@ class Sealer:
         return plain.decode()
 
 
+class Ring:
+    """The keys of one purpose: the first seals, what any of them sealed is opened."""
+
+    def __init__(self, purpose: str, root: str, *earlier: str) -> None:
+        self._keys = [Sealer(each, purpose) for each in (root, *earlier)]
+
+    def seal(self, value: str, place: str) -> bytes:
+        """Seal a value for one place."""
+        return self._keys[0].seal(value, place)
+
+    def is_old(self, sealed: bytes) -> bool:
+        """Whether a value was sealed with another key than the first."""
+        return not self._keys[0].owns(sealed)
+
+    def open(self, sealed: bytes, place: str) -> str:
+        """Open a sealed value; raises SealError."""
+        owner = next((key for key in self._keys if key.owns(sealed)), self._keys[0])
+        return owner.open(sealed, place)
+
+
 def root_secret(value: str | None, file: Path) -> str:
     """Return the root secret: the given one, else the file's, made at first use.
 

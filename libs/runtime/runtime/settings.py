@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ByteSize,
     Field,
+    NonNegativeFloat,
     SecretStr,
     ValidationError,
     model_validator,
@@ -62,7 +64,19 @@ def _levels(value: str) -> str:
 
 
 Origin = Annotated[str, AfterValidator(_origin)]
-CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+def split_list(value: Any) -> Any:
+    """Read a list as it stands in the environment."""
+    if isinstance(value, str):
+        return tuple(each.strip() for each in value.split(",") if each.strip())
+    return value
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
+NumberList = Annotated[
+    tuple[NonNegativeFloat, ...], NoDecode, BeforeValidator(split_list)
+]
 
 
 class Settings(BaseSettings):
@@ -130,6 +144,17 @@ class SecretSettings(BaseModel):
     )
     secret_key_previous_file: Path | None = Field(
         None, description="File of the one before; default secret.key.previous beside."
+    )
+
+
+class WebhookSettings(BaseModel):
+    """Where webhooks may go beside the public internet."""
+
+    webhook_allow: CommaList = Field(
+        (),
+        description="Receivers that are not public, or have another port than 80 and "
+        "443: addresses, networks and host names, also with a port: 10.0.0.0/8, "
+        "hooks.lan:8080.",
     )
 
 

@@ -1,8 +1,6 @@
 """What the downloader reads from its environment."""
 
-from typing import Any
-
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from runtime import settings
 
@@ -43,10 +41,3 @@ class Settings(
     download_max_bytes: int = Field(
         2 * 1024**3, ge=1, description="No result is larger than this."
     )
-
-    @field_validator("download_hosts", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(each.strip() for each in value.split(",") if each.strip())
-        return value

@@ -8,10 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import blobs
+import fetch
 from contracts.bus import Bus
 from contracts.keys import KeyEntry
 from gateway_http import problems, repeats
 from gateway_http.guard import Guard, OwnHosts
+from gateway_http.hooks import Hooks
 from gateway_http.identity import Identified, Way, by_admin_token, by_key
 from gateway_http.leftovers import swept
 from gateway_http.listener import Listening, Serving
@@ -20,8 +22,12 @@ from gateway_http.parts import problems as problems_of
 from gateway_http.routes import keys, sessions, status, steering, tasks, videos
 from gateway_http.settings import GatewaySettings
 from gateway_http.workers import Workers
+from runtime import hooks
+from runtime.durable import make_folder
 from runtime.logs import about
 from runtime.room import Room
+from runtime.roots import roots
+from runtime.sealing import Ring
 from runtime.service import App, fatal
 from runtime.settings import SettingsError
 
@@ -66,6 +72,7 @@ def create_app(settings: GatewaySettings, patience: Patience | None = None) -> G
         bus=bus,
         store=store,
         workers=Workers(bus),
+        hooks=_hooks(settings),
         room=Room(settings.min_free_disk, settings.data_dir, store.folder),
         public_url=settings.public_url,
         patience=patience or Patience(),
@@ -90,6 +97,15 @@ def _store(settings: GatewaySettings) -> blobs.Store:
         return blobs.open_store(settings.store)
     except (ValueError, OSError) as error:
         raise SettingsError(f"STORAGE_URL {settings.store}: {error}") from None
+
+
+def _hooks(settings: GatewaySettings) -> Hooks:
+    make_folder(settings.data_dir)
+    ring = Ring(hooks.PURPOSE, *roots(settings, settings.data_dir))
+    try:
+        return Hooks(ring, fetch.Allowed.parse(settings.webhook_allow))
+    except ValueError as error:
+        raise SettingsError(f"WEBHOOK_ALLOW: {error}") from None
 
 
 def _web(parts: Parts) -> FastAPI:

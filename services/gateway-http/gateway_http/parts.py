@@ -8,6 +8,7 @@ from fastapi import Path, Request
 
 from blobs import Store
 from contracts.bus import Bus
+from gateway_http.hooks import Hooks
 from gateway_http.problems import ProblemBody, unavailable
 from gateway_http.workers import NO_BROWSER, Workers
 from runtime.room import Room
@@ -31,6 +32,7 @@ class Parts:
     store: Store
     workers: Workers
     room: Room
+    hooks: Hooks
     public_url: str = ""
     patience: Patience = Patience()
 

@@ -102,6 +102,7 @@ def as_queued(create: CreateTask) -> Task:
         stage="waiting",
         revision=0,
         updated_at=create.created_at,
+        webhook_url=create.webhook.shown if create.webhook else None,
         **{name: getattr(create, name) for name in _SHARED},
     )
 

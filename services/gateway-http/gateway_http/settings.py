@@ -5,7 +5,13 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from runtime.settings import Origin, Settings, StorageSettings
+from runtime.settings import (
+    Origin,
+    SecretSettings,
+    Settings,
+    StorageSettings,
+    WebhookSettings,
+)
 
 SHORTEST_TOKEN = 32
 
@@ -27,7 +33,7 @@ def _long_enough(token: SecretStr | None) -> SecretStr | None:
     return token
 
 
-class GatewaySettings(StorageSettings, Settings):
+class GatewaySettings(StorageSettings, SecretSettings, WebhookSettings, Settings):
     """The HTTP service's settings."""
 
     host: str = Field(

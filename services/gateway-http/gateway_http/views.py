@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, PlainSerializer
 
 from contracts import requests
 from contracts.errors import ErrorCode, ErrorKind
+from contracts.paths import poster_path, video_path
 from contracts.requests import AttemptView
 from contracts.values import FileRef, Kind, Stage, Status
 from fetch import masked
@@ -130,6 +131,9 @@ class TaskView(BaseModel):
     upstream_charged: bool | None = Field(
         description="Whether the site charges for its latest attempt; null: not known."
     )
+    webhook_url: str | None = Field(
+        description="Where its end is told, without the query."
+    )
     files_deleted_at: Moment | None = Field(
         description="When its files were deleted, for their age."
     )
@@ -159,18 +163,6 @@ _AS_IT_IS = (TaskView.model_fields.keys() & requests.Task.model_fields.keys()) -
     "results",
     "attempts",
 }
-
-
-def video_path(task: str, index: int = 0) -> str:
-    """Return where a result is served, below the gateway's address."""
-    path = f"/api/v1/tasks/{task}/video"
-    return f"{path}?index={index}" if index else path
-
-
-def poster_path(task: str, index: int = 0) -> str:
-    """Return where the picture of a result is served."""
-    path = f"/api/v1/tasks/{task}/poster"
-    return f"{path}?index={index}" if index else path
 
 
 def duration_text(seconds: int | None) -> str | None:

@@ -1,6 +1,7 @@
 """What a client may ask for, checked field by field before anything is kept."""
 
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self, cast
@@ -12,9 +13,11 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
+    SecretStr,
     StrictBool,
     StringConstraints,
     TypeAdapter,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -28,6 +31,8 @@ from jimeng import InvalidJob, find_model
 MAX_PROMPT = 15_000
 MAX_METADATA = 16
 LONGEST_METADATA = 64 * 1024  # as a text: 16 times 64 and 512 characters, with room
+WHSEC = "whsec_"
+SHORTEST_KEY, LONGEST_KEY = 24, 64  # bytes (Standard Webhooks)
 _URL_SCHEMES = ("http:", "https:", "ftp:", "file:", "blob:", "//")
 
 
@@ -97,6 +102,26 @@ def link(url: str) -> str:
 
 
 Link = Annotated[str, AfterValidator(link)]
+
+
+def _usable_secret(secret: SecretStr) -> SecretStr:
+    """Check a webhook's secret; the Base64 of `whsec_…` must be a key's."""
+    text = secret.get_secret_value()
+    if not text.startswith(WHSEC):
+        return secret
+    try:
+        size = len(b64decode(text.removeprefix(WHSEC), validate=True))
+    except ValueError:
+        size = 0
+    if not SHORTEST_KEY <= size <= LONGEST_KEY:
+        text = f"whsec_ is followed by the Base64 of {SHORTEST_KEY} to {LONGEST_KEY}"
+        raise ValueError(f"{text} bytes")
+    return secret
+
+
+HookSecret = Annotated[
+    SecretStr, Field(min_length=1, max_length=256), AfterValidator(_usable_secret)
+]
 
 
 class ReferenceFile(BaseModel):
@@ -182,7 +207,27 @@ class Wish(BaseModel):
     buy_again: Annotated[Whole, Field(ge=0, le=3)] = Field(
         0, description="How many generations that failed at the site to buy again."
     )
+    webhook_url: Link | None = Field(
+        None,
+        description="Where its end is posted to; http on port 80 or https on 443, at a "
+        "public address. Null in a retry: nowhere.",
+        examples=["https://hooks.example/jimeng"],
+    )
+    webhook_secret: HookSecret | None = Field(
+        None,
+        description="What the webhook is signed with: `whsec_` and Base64 (Standard "
+        "Webhooks), or any text. It is never shown again.",
+    )
     files: list[ReferenceFile] = []
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _of_a_webhook(
+        cls, secret: SecretStr | None, told: ValidationInfo
+    ) -> SecretStr | None:
+        if secret and told.data.get("webhook_url", "wrong") is None:
+            raise ValueError("give webhook_url with it")
+        return secret
 
     @property
     def terms(self) -> Terms:
@@ -227,6 +272,11 @@ class Retry(_Body):
     def changes_job(self) -> bool:
         """Whether what is to be made was given anew."""
         return bool(self._given & _JOB)
+
+    @property
+    def changes_webhook(self) -> bool:
+        """Whether it says anew where its end is told."""
+        return "webhook_url" in self._given
 
     @property
     def changes_files(self) -> bool:

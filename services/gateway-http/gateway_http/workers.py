@@ -16,6 +16,7 @@ SERVICES = (
     "signer",
     "poller",
     "downloader",
+    "notifier",
     "log-streamer",
 )
 FRESH_SECONDS = 1.0

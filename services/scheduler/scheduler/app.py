@@ -13,14 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from contracts.bus import Bus
 from contracts.keys import KeyEntry
 from contracts.requests import RequestRefusedError
-from runtime import logs
+from runtime import hooks, logs
 from runtime.background import running
 from runtime.durable import make_folder
+from runtime.roots import roots
+from runtime.sealing import Ring
 from runtime.service import App, fatal
-from scheduler import handlers, keeping, key_work, queueing
+from scheduler import delivery_work, handlers, keeping, key_work, queueing
 from scheduler.lease import Lease
+from scheduler.post import Post
 from scheduler.relay import Relay
-from scheduler.rotation import rotate_key, vault_of
+from scheduler.rotation import rotate_key
 from scheduler.settings import SchedulerSettings
 from scheduler.store import outbox
 from scheduler.store.engine import (
@@ -30,6 +33,7 @@ from scheduler.store.engine import (
     writing_engine,
 )
 from scheduler.store.migrate import migrate, prepare
+from scheduler.vault import Vault
 from scheduler.writer import Writer, number_after
 
 __all__ = ["create_app", "rotate_key"]
@@ -43,7 +47,8 @@ def create_app(settings: SchedulerSettings) -> App:
     Raises SettingsError for a database or secret that cannot be used.
     """
     make_folder(settings.data_dir)
-    vault = vault_of(settings)
+    secrets = roots(settings, settings.data_dir)
+    vault, ring = Vault(*secrets), Ring(hooks.PURPOSE, *secrets)
     url = database_url(settings.database_url, settings.data_dir)
     writing, reads = writing_engine(url), reading_engine(url)
     bus = Bus(
@@ -58,12 +63,15 @@ def create_app(settings: SchedulerSettings) -> App:
     lease = Lease(writing, reads, settings.data_dir, settings.lease_secs, fatal)
 
     lookout = queueing.Lookout(settings.rules)
-    writer = Writer(writing, lease, lookout.look, relay.take)
+    post = Post()
+    writer = Writer(writing, lease, lookout.look, relay.take, post.due)
     handlers.register(bus, writer, relay, settings.rules, vault)
+    handlers.register_steering(bus, writer, settings.rules, ring)
     handlers.register_pool(bus, writer, vault)
     handlers.register_reads(bus, reads, vault)
     handlers.register_keys(bus, writer, relay, reads)
     keeping.register(bus, reads, writer)
+    delivery_work.register(bus, writer, reads, ring)
 
     @asynccontextmanager
     async def database() -> AsyncIterator[None]:
@@ -97,7 +105,10 @@ def create_app(settings: SchedulerSettings) -> App:
         online.set()
         await _tell_keys(bus, writer)
         await _look_again(writer)
-        async with running(lambda: _reconcile(writer, reads, settings)):
+        async with (
+            running(lambda: _reconcile(writer, reads, settings)),
+            running(lambda: post.run(writer)),
+        ):
             yield
 
     work_on = (left_over(), running(publish), running(writer.run))

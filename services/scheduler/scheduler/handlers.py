@@ -17,8 +17,11 @@ from contracts.bus import Bus
 from contracts.delivery import Again
 from contracts.message import Event
 from contracts.sessions import SessionChecked
+from contracts.webhooks import Delivered, DeliveryFailed, DeliveryTried
+from runtime.sealing import Ring
 from scheduler import (
     check_work,
+    delivery_work,
     key_work,
     pool_work,
     queueing,
@@ -56,6 +59,8 @@ FACTS: dict[str, type[Event]] = {
     "downloader.failed": said.StoreFailed,
     "downloader.died": said.Died,
     "poller.checked": SessionChecked,
+    "notifier.delivered": Delivered,
+    "notifier.failed": DeliveryFailed,
 }
 
 
@@ -73,10 +78,7 @@ def register(
     @bus.hear(FACTS, concurrency=64)
     async def fact(event: Event) -> None:
         with _room():
-            if isinstance(event, SessionChecked):
-                await writer.do(lambda turn: check_work.checked(turn, event))
-            else:
-                await writer.do(lambda turn: work.fact(turn, event, rules))
+            await writer.do(lambda turn: _take(turn, event, rules))
 
     @bus.answer(workers.AskPermit)
     async def permit(request: workers.AskPermit) -> workers.Permit:
@@ -91,6 +93,20 @@ def register(
 
         return await writer.do(answer)
 
+
+async def _take(turn: Turn, event: Event, rules: Rules) -> None:
+    match event:
+        case SessionChecked():
+            await check_work.checked(turn, event)
+        case DeliveryTried():
+            await delivery_work.tried(turn, event, rules)
+        case _:
+            await work.fact(turn, event, rules)
+
+
+def register_steering(bus: Bus, writer: Writer, rules: Rules, ring: Ring) -> None:
+    """Register what a person decides about a task."""
+
     @bus.answer(asked.CancelTask)
     async def cancel(request: asked.CancelTask) -> asked.Cancelled:
         return await writer.do(lambda turn: work.cancel(turn, request, rules))
@@ -101,7 +117,7 @@ def register(
 
     @bus.answer(asked.RetryTask)
     async def retry(request: asked.RetryTask) -> asked.Task:
-        return await writer.do(lambda turn: work.retry(turn, request, rules))
+        return await writer.do(lambda turn: work.retry(turn, request, rules, ring))
 
 
 def register_pool(bus: Bus, writer: Writer, vault: Vault) -> None:
@@ -236,4 +252,5 @@ LOOKS = (
     pool_work.take_out_drained,
     check_work.look_after_checks,
     queueing.reconcile,
+    delivery_work.forget_old_deliveries,
 )

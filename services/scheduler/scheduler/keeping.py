@@ -19,7 +19,7 @@ from contracts.requests import Deleted, DeleteTask
 from contracts.tasks import CreateTask, DeleteFiles
 from contracts.workers import AskOrphans, Orphans
 from scheduler.domain.rows import Task
-from scheduler.store import files, tasks
+from scheduler.store import deliveries, files, tasks
 from scheduler.store.engine import reading
 from scheduler.views import changed
 from scheduler.work import not_found, refusal
@@ -94,6 +94,7 @@ async def _forget(turn: Turn, task: Task) -> None:
     if event := changed(after, turn.now, before=task):
         turn.say(event)
     await tasks.forget(turn.db, replace(after, revision=task.revision + 1))
+    await deliveries.forget(turn.db, task.id)
     log.info("a task was deleted", extra={"task": task.id})
 
 

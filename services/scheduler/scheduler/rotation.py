@@ -4,43 +4,27 @@ import asyncio
 from pathlib import Path
 
 from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from runtime.sealing import (
-    SealError,
-    forget_previous,
-    previous_of,
-    previous_secret,
-    root_secret,
-    rotate,
-)
+from runtime import hooks
+from runtime.roots import root_file, roots
+from runtime.sealing import Ring, SealError, forget_previous, rotate
 from runtime.settings import SettingsError
 from scheduler.settings import SchedulerSettings
+from scheduler.store import tasks
 from scheduler.store.engine import database_url, writing, writing_engine
 from scheduler.store.migrate import migrate
 from scheduler.vault import Vault
 
 
-def vault_of(settings: SchedulerSettings) -> Vault:
-    """Build what seals and opens. Raises SettingsError for a secret of no use."""
-    value, before = settings.secret_key, settings.secret_key_previous
-    file = _file(settings)
-    old_file = settings.secret_key_previous_file or previous_of(file)
-    try:
-        root = root_secret(value.get_secret_value() if value else None, file)
-        old = previous_secret(before.get_secret_value() if before else None, old_file)
-    except (SealError, OSError) as error:
-        raise SettingsError(f"SECRET_KEY: {error}") from None
-    return Vault(root, *([old] if old and old != root else []))
-
-
 def rotate_key(settings: SchedulerSettings) -> int:
-    """Seal every credential with a new secret; return how many.
+    """Seal every credential and webhook anew; return how many credentials.
 
     The file gets a new one; one from the environment was changed there, the one before
     being told as SECRET_KEY_PREVIOUS. Nothing else may use the database meanwhile.
     Raises SettingsError.
     """
-    file = _file(settings)
+    file = root_file(settings, settings.data_dir)
     if settings.secret_key is None:
         try:
             rotate(file)
@@ -52,25 +36,24 @@ def rotate_key(settings: SchedulerSettings) -> int:
             "one, then ask again"
         )
     url = database_url(settings.database_url, settings.data_dir)
-    vault, count = vault_of(settings), 0
+    keys = roots(settings, settings.data_dir)
+    count = 0
     if Path(str(url.database)).exists():
         migrate(url)
-        count = asyncio.run(_seal_again(url, vault))
+        ring = Ring(hooks.PURPOSE, *keys)
+        count = asyncio.run(_seal_again(url, Vault(*keys), ring))
     if settings.secret_key is None:
         forget_previous(file)
     return count
 
 
-def _file(settings: SchedulerSettings) -> Path:
-    return settings.secret_key_file or settings.data_dir / "secret.key"
-
-
-async def _seal_again(url: URL, vault: Vault) -> int:
+async def _seal_again(url: URL, vault: Vault, ring: Ring) -> int:
     """Do it in one transaction, then leave no page of the old seals behind."""
     engine = writing_engine(url)
     try:
         async with writing(engine) as db:
             count = await vault.seal_again(db)
+            await _seal_webhooks(db, ring)
         async with engine.connect() as db:
             plain = await db.get_raw_connection()
             await plain.driver_connection.execute("VACUUM")  # type: ignore[union-attr]
@@ -82,3 +65,10 @@ async def _seal_again(url: URL, vault: Vault) -> int:
     finally:
         await engine.dispose()
     return count
+
+
+async def _seal_webhooks(db: AsyncConnection, ring: Ring) -> None:
+    for task, webhook in (await tasks.webhooks(db)).items():
+        if hooks.is_old(ring, webhook):
+            hook = hooks.open_(ring, webhook, task)
+            await tasks.seal(db, task, hooks.seal(ring, hook, task, webhook.shown))

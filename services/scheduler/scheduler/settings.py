@@ -8,6 +8,7 @@ from pydantic import Field
 
 from runtime.settings import (
     DeadlineSettings,
+    NumberList,
     PermitSettings,
     SecretSettings,
     Settings,
@@ -64,11 +65,20 @@ class SchedulerSettings(
         30, gt=0, description="How often to look for what was lost."
     )
 
+    webhook_pauses_secs: NumberList = Field(
+        (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400),
+        description="Pauses between the tries of a webhook, each a little longer.",
+    )
+
     session_policy: Policy = Field(
         "lru",
         description="Which account is next: lru (least recently used), idle (fewest "
         "tasks), weighted (a share of the day's jobs by weight).",
     )
+
+    @property
+    def _webhook_pauses(self) -> tuple[timedelta, ...]:
+        return tuple(timedelta(seconds=s) for s in self.webhook_pauses_secs)
 
     @property
     def _settle_rounds(self) -> int:
@@ -95,4 +105,5 @@ class SchedulerSettings(
             poll_min_seconds=self.poll_min_secs,
             concurrency=self.concurrency,
             policy=self.session_policy,
+            webhook_pauses=self._webhook_pauses,
         )

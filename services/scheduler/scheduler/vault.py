@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.requests import Refusal, RequestRefusedError
 from contracts.workers import Credential
 from jimeng import Account
-from runtime.sealing import Sealer
+from runtime.sealing import Ring
 from scheduler.store import credentials
 
 SHOWN = 4  # first and last characters
@@ -24,9 +24,7 @@ class Vault:
     """
 
     def __init__(self, root: str, *earlier: str) -> None:
-        self._sealer, *self._earlier = (
-            Sealer(each, "credentials") for each in (root, *earlier)
-        )
+        self._ring = Ring("credentials", root, *earlier)
         self._key = hashlib.sha256(f"jimeng:fingerprints:{root}".encode()).digest()
 
     def seal(self, account: Account, credential_id: int) -> bytes:
@@ -39,7 +37,7 @@ class Vault:
             "user_id": account.user_id,
             "proxy": proxy,
         }
-        return self._sealer.seal(json.dumps(secret), _place(credential_id))
+        return self._ring.seal(json.dumps(secret), _place(credential_id))
 
     async def open(
         self, db: AsyncConnection, session_id: str, credential_id: int | None = None
@@ -52,7 +50,7 @@ class Vault:
                 Refusal(status=404, type="credential-not-found", detail=text)
             )
         row_id, sealed = found
-        secret: dict[str, Any] = json.loads(self._open(sealed, row_id))
+        secret: dict[str, Any] = json.loads(self._ring.open(sealed, _place(row_id)))
         return Credential(session=session_id, credential=row_id, **secret)
 
     def fingerprint(self, account: Account) -> str:
@@ -61,23 +59,18 @@ class Vault:
 
     async def seal_again(self, db: AsyncConnection) -> int:
         """Seal with the first root whatever an earlier one has; return how many."""
-        old = [r for r in await credentials.sealed(db) if not self._sealer.owns(r[1])]
+        old = [r for r in await credentials.sealed(db) if self._ring.is_old(r[1])]
         for row_id, sealed in old:
-            text = self._open(sealed, row_id)
+            text = self._ring.open(sealed, _place(row_id))
             secret = json.loads(text)
             await credentials.seal(
                 db,
                 row_id,
-                self._sealer.seal(text, _place(row_id)),
+                self._ring.seal(text, _place(row_id)),
                 # Fingerprints depend on the root too.
                 self._fingerprint(secret["region"], secret["sessionid"]),
             )
         return len(old)
-
-    def _open(self, sealed: bytes, credential_id: int) -> str:
-        sealers = (self._sealer, *self._earlier)
-        owner = next((each for each in sealers if each.owns(sealed)), self._sealer)
-        return owner.open(sealed, _place(credential_id))
 
     def _fingerprint(self, region: str, sessionid: str) -> str:
         value = f"{region}:{sessionid}"

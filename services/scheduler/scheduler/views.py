@@ -109,6 +109,7 @@ def view(task: Task, tries: list[tuple[Attempt, str]] | None = None) -> asked.Ta
         upstream_code=task.upstream_code,
         upstream_charged=latest.charged if latest else None,
         terms=task.terms,
+        webhook_url=task.webhook.shown if task.webhook else None,
         files_deleted_at=task.files_deleted_at,
         told_at=latest.said_at if latest and task.status == "polling" else None,
         created_at=task.created_at,

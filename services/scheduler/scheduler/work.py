@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel
@@ -11,8 +11,11 @@ from contracts import requests as asked
 from contracts.message import Event
 from contracts.requests import Cancelled, Refusal, RequestRefusedError
 from contracts.tasks import Absent, CreateTask, Progressed, TaskEvent
-from contracts.values import Belonging, Job
+from contracts.values import Belonging, Job, Webhook
 from jimeng import find_model
+from runtime import hooks
+from runtime.sealing import Ring, SealError
+from scheduler.announcing import announce
 from scheduler.domain.choice import Policy
 from scheduler.domain.life import advance
 from scheduler.domain.rows import Attempt, Task
@@ -44,6 +47,8 @@ class Rules:
     poll_min_seconds: float
     concurrency: int | None
     policy: Policy = "lru"
+    webhook_pauses: tuple[timedelta, ...] = ()
+    """Between the tries of a delivery."""
 
 
 def refusal(status: int, kind: str, text: str) -> RequestRefusedError:
@@ -60,7 +65,8 @@ async def create(turn: Turn, command: CreateTask) -> None:
     """Take a client's wish in; the same one again changes nothing."""
     belonging = Belonging.model_validate(command.model_dump())
     task = Task(command.task, belonging, command.job, command.created_at, command.terms)
-    await _create(turn, replace(task, due_at=command.terms.deadline))
+    due = command.terms.deadline
+    await _create(turn, replace(task, due_at=due, webhook=command.webhook))
 
 
 async def _create(turn: Turn, task: Task) -> None:
@@ -122,7 +128,9 @@ async def resolve(turn: Turn, wish: asked.ResolveTask, rules: Rules) -> asked.Ta
     return await _view(turn, task.id)
 
 
-async def retry(turn: Turn, wish: asked.RetryTask, rules: Rules) -> asked.Task:
+async def retry(
+    turn: Turn, wish: asked.RetryTask, rules: Rules, ring: Ring
+) -> asked.Task:
     """Make an ended task anew, looking first for what its last attempt sent."""
     old = await _load(turn, wish)
     if await tasks.load(turn.db, wish.new_task) is None:
@@ -132,7 +140,7 @@ async def retry(turn: Turn, wish: asked.RetryTask, rules: Rules) -> asked.Task:
         if wish.first and (other := await tasks.retry_of(turn.db, old.id)):
             text = f"task {other} is a retry of it already"
             raise refusal(409, "task-retried", text)
-        task = _anew(old, wish, turn.now)
+        task = _anew(old, wish, turn.now, _webhook(old, wish, ring))
         await _must_be_there(turn, task.job)
         await _create(turn, task)
         if not wish.again and task.job == old.job:
@@ -140,7 +148,23 @@ async def retry(turn: Turn, wish: asked.RetryTask, rules: Rules) -> asked.Task:
     return await _view(turn, wish.new_task)
 
 
-def _anew(old: Task, wish: asked.RetryTask, now: datetime) -> Task:
+def _webhook(old: Task, wish: asked.RetryTask, ring: Ring) -> Webhook | None:
+    """Return where the new task's end is told; what is kept is sealed for it anew."""
+    if wish.webhook == "none":
+        return None
+    if wish.webhook or not old.webhook:
+        return wish.webhook
+    try:
+        hook = hooks.open_(ring, old.webhook, old.id)
+    except SealError as error:
+        text = f"its webhook cannot be kept ({error}): give webhook_url anew, or null"
+        raise refusal(409, "webhook-sealed", text) from None
+    return hooks.seal(ring, hook, wish.new_task, old.webhook.shown)
+
+
+def _anew(
+    old: Task, wish: asked.RetryTask, now: datetime, webhook: Webhook | None
+) -> Task:
     given = wish.model_dump(include={"owner", "priority", "metadata"})
     update = {name: value for name, value in given.items() if value is not None}
     job = wish.job or old.job
@@ -149,7 +173,8 @@ def _anew(old: Task, wish: asked.RetryTask, now: datetime) -> Task:
         update["kind"] = find_model(job.model).kind
     belonging = old.belonging.model_copy(update=update)
     terms = wish.terms or old.terms.model_copy(update={"deadline": None})
-    return Task(wish.new_task, belonging, job, now, terms, due_at=terms.deadline)
+    task = Task(wish.new_task, belonging, job, now, terms, due_at=terms.deadline)
+    return replace(task, webhook=webhook)
 
 
 async def _must_be_there(turn: Turn, job: Job) -> None:
@@ -232,5 +257,7 @@ async def write(turn: Turn, task: Task, attempt: Attempt | None, step: Step) -> 
             raise RuntimeError(f"task {task.id} changed under its only writer")
         if event:
             turn.say(event)
+        if after.ended and not task.ended:
+            await announce(turn, after)
     for command in step.commands:
         turn.say(command)

@@ -1,9 +1,8 @@
 """What the signer reads from its environment."""
 
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from runtime import settings
 
@@ -41,13 +40,6 @@ class Settings(settings.Settings, settings.UpstreamSettings, settings.PermitSett
         8, ge=1, description="Submits through pages at a time."
     )
     plain_concurrency: int = Field(16, ge=1, description="Plain submits at a time.")
-
-    @field_validator("browser_hosts", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(each.strip() for each in value.split(",") if each.strip())
-        return value
 
     @property
     def chromium_log(self) -> Path:

@@ -11,7 +11,7 @@ from contracts.streams import (
     NEEDED_TO_TAKE,
 )
 
-WORKERS = ("uploader", "signer", "poller", "downloader", "log-streamer")
+WORKERS = ("uploader", "signer", "poller", "downloader", "notifier", "log-streamer")
 SERVICES = ("scheduler", *WORKERS, "gateway-http")
 USERS = ("admin", *SERVICES, "viewer", "dlq", "keys")
 
@@ -35,6 +35,7 @@ _ASKS = {
     "signer": ("credential", "permit"),
     "poller": ("credential", "due"),
     "downloader": ("credential", "orphans"),
+    "notifier": ("delivery",),
     "scheduler": ("add_session",),
     "gateway-http": (
         "read_task",
@@ -59,6 +60,9 @@ _ASKS = {
         "set_key",
         "rotate_key",
         "delete_key",
+        "list_deliveries",
+        "read_delivery",
+        "replay_delivery",
     ),
 }
 
@@ -126,6 +130,8 @@ def _own(service: str) -> list[str]:
     if service == "log-streamer":
         bucket = ["$KV.follow.>", *_reads("KV_follow")]
         return [*facts, "log.>", *bucket]
+    if service == "notifier":
+        return [*facts, "evt.sys.*.notifier.*"]
     if service == "gateway-http":
         keys = ["$JS.API.STREAM.INFO.KV_keys", "$JS.API.DIRECT.GET.KV_keys.$KV.keys.*"]
         claims = ["$KV.idem.*", *_reads("KV_idem")]

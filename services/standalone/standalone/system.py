@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SIMULATED_PACE = {"poll_min_secs": 1, "poll_interval_secs": 1}
 BROWSER_SECONDS = 10.0
-WORKERS = ("uploader", "signer", "poller", "downloader", "log-streamer")
+WORKERS = ("uploader", "signer", "poller", "downloader", "notifier", "log-streamer")
 log = logging.getLogger("standalone")
 
 
@@ -162,6 +162,8 @@ def _factories() -> dict[str, Factory]:
     import gateway_http.settings
     import log_streamer.app
     import log_streamer.settings
+    import notifier.app
+    import notifier.settings
     import poller.app
     import poller.settings
     import scheduler.app
@@ -180,6 +182,7 @@ def _factories() -> dict[str, Factory]:
         "signer": (signer.settings.Settings, signer.app.create_app),
         "poller": (poller.settings.Settings, poller.app.create_app),
         "downloader": (downloader.settings.Settings, downloader.app.create_app),
+        "notifier": (notifier.settings.Settings, notifier.app.create_app),
         "log-streamer": (log_streamer.settings.Settings, log_streamer.app.create_app),
         "gateway-http": (
             gateway_http.settings.GatewaySettings,

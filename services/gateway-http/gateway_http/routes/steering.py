@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts import requests as asked
 from contracts.message import now
-from contracts.values import TERMINAL
+from contracts.values import TERMINAL, Webhook
 from gateway_http.access import Caller, Resolver, Retrier
 from gateway_http.bodies import retry_body
 from gateway_http.intake import Shelf, receive_retry, shelf
@@ -19,6 +19,7 @@ from gateway_http.references import order_of
 from gateway_http.repeats import REPLAYED, Claim, claimed, fingerprint, mark_of, moved
 from gateway_http.routes.tasks import Created, OneTask
 from gateway_http.views import task_view
+from gateway_http.wish import Retry
 
 
 class Retried(Created):
@@ -90,6 +91,7 @@ async def _wish(
     if old.files_deleted_at and files == list(old.job.files) != []:
         text = "its reference files were deleted for their age: send them in `files`"
         raise Problem(409, "files_deleted", text, task_status=old.status)
+    parts.hooks.check(given)
     order = order_of(given, files) if given.changes_job else None
     mine = Claim(task=lent.task, body=fingerprint(given, files), at=now())
     claim = await claimed(
@@ -112,7 +114,16 @@ async def _wish(
         priority=given.priority,
         metadata=given.metadata,
         terms=given.terms,
+        webhook=_webhook(parts, request, claim.task, given),
     )
+
+
+def _webhook(
+    parts: Parts, request: Request, task: str, given: Retry
+) -> Webhook | Literal["none"] | None:
+    if not given.changes_webhook:
+        return None
+    return parts.hooks.sealed(given, task, parts.base(request)) or "none"
 
 
 async def _ask(parts: Parts, wish: asked.RetryTask, lent: Shelf) -> asked.Task:

@@ -123,6 +123,7 @@ async def _command(
     """Return what is to be made, or what an equal request made before."""
     received = await receive(request, lent)
     wish = received.wish
+    parts.hooks.check(wish)
     order = order_of(wish, received.files)
     caller.must(creates(order.kind))
     mine = Claim(task=lent.task, body=fingerprint(wish, received.files), at=now())
@@ -142,6 +143,7 @@ async def _command(
         priority=wish.priority,
         metadata=wish.metadata,
         terms=wish.terms,
+        webhook=parts.hooks.sealed(wish, claim.task, parts.base(request)),
         created_at=claim.at,
     )
 

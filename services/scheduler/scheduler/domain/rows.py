@@ -18,6 +18,7 @@ from contracts.values import (
     Stage,
     Status,
     Terms,
+    Webhook,
 )
 
 AttemptState = Literal["reserved", "permitted", "known", "ended"]
@@ -53,6 +54,7 @@ class Task:
     updated_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    webhook: Webhook | None = None
 
     @property
     def ended(self) -> bool:

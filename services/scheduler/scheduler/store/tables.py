@@ -80,6 +80,7 @@ tasks = Table(
     Column("updated_at", Moment, nullable=False),
     Column("started_at", Moment),
     Column("finished_at", Moment),
+    Column("webhook", JSON(none_as_null=True)),
     Index("ix_tasks_queue", "status", "rank", "created_at"),
     Index("ix_tasks_newest", "created_at", "id"),
     Index("ix_tasks_owner", "owner", "created_at"),

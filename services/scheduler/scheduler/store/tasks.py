@@ -23,6 +23,7 @@ from contracts.values import (
     Progress,
     ResultRef,
     Terms,
+    Webhook,
 )
 from scheduler.domain.dispatch import rank
 from scheduler.domain.rows import Task
@@ -54,6 +55,7 @@ async def create(db: AsyncConnection, task: Task, now: datetime) -> bool:
             terms=task.terms.model_dump(mode="json"),
             rank=rank(task.belonging.priority, task.created_at),
             due_at=task.due_at,
+            webhook=task.webhook.model_dump() if task.webhook else None,
             created_at=task.created_at,
             updated_at=now,
         )
@@ -111,6 +113,7 @@ async def forget(db: AsyncConnection, task: Task) -> bool:
         .values(
             job=task.job.model_dump(mode="json"),
             metadata={},
+            webhook=None,
             error_message=None,
             deleted_at=task.deleted_at,
             files_deleted_at=task.files_deleted_at,
@@ -150,6 +153,29 @@ async def stored_results(
     return found
 
 
+async def webhook_urls(db: AsyncConnection, task_ids: Sequence[str]) -> dict[str, str]:
+    """Return where the ends of some tasks are told, as people see it."""
+    if not task_ids:
+        return {}
+    query = select(tasks.c.id, tasks.c.webhook).where(tasks.c.id.in_(task_ids))
+    rows = await db.execute(query)
+    return {row.id: row.webhook["shown"] for row in rows if row.webhook}
+
+
+async def webhooks(db: AsyncConnection) -> dict[str, Webhook]:
+    """Return every task's webhook."""
+    query = select(tasks.c.id, tasks.c.webhook).where(tasks.c.webhook.is_not(None))
+    rows = await db.execute(query)
+    return {row.id: Webhook.model_validate(row.webhook) for row in rows}
+
+
+async def seal(db: AsyncConnection, task_id: str, webhook: Webhook) -> None:
+    """Put a webhook in that is sealed anew."""
+    await db.execute(
+        update(tasks).where(tasks.c.id == task_id).values(webhook=webhook.model_dump())
+    )
+
+
 def task_of(row: Row[Any], stored: tuple[ResultRef, ...]) -> Task:
     """Read a row."""
     return Task(
@@ -181,4 +207,5 @@ def task_of(row: Row[Any], stored: tuple[ResultRef, ...]) -> Task:
         updated_at=row.updated_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        webhook=Webhook.model_validate(row.webhook) if row.webhook else None,
     )

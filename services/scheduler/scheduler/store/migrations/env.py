@@ -9,6 +9,7 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, create_engine, event, update
 
+from scheduler.store import hook_tables  # noqa: F401 - its tables are metadata's too
 from scheduler.store.tables import lease, metadata
 
 engine = create_engine(context.config.attributes["url"])
