@@ -38,8 +38,8 @@ class Door:
         assert answer.status_code == 201, answer.text
         return answer.json()["task_id"]
 
-    def client(self, token):
-        return self._clients(token)
+    def client(self, token, gateway=None):
+        return self._clients(token, gateway or self.gateway)
 
 
 @pytest.fixture
@@ -60,17 +60,18 @@ def open_door(nats, run_gateway, tmp_path, all_beat):
         await scheduler.start()
         await all_beat()
         clients = []
-        on = {"auth_enabled": True, "admin_token": TOKEN}
+        settings = {"auth_enabled": True, "admin_token": TOKEN} | settings
         patience = Patience(accept=5, check=0.05)
-        async with run_gateway(patience, **(on | settings)) as running:
+        async with run_gateway(patience, **settings) as running:
 
-            def client(token):
+            def client(token, gateway=running):
                 headers = {"authorization": f"Bearer {token}"} if token else {}
-                where = {"base_url": running.url, "timeout": 20, "verify": PLAIN}
+                where = {"base_url": gateway.url, "timeout": 20, "verify": PLAIN}
                 clients.append(httpx.AsyncClient(headers=headers, **where))
                 return clients[-1]
 
             door = Door(running, client)
+            door.another = lambda: run_gateway(patience, **settings)
             door.scheduler = scheduler
             yield door
             for each in clients:

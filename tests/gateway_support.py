@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -344,7 +345,9 @@ def run_gateway(nats, tmp_path):
 
     @asynccontextmanager
     async def run(
-        patience: Patience | None = None, **settings: Any
+        patience: Patience | None = None,
+        clock: Callable[[], datetime] = now,
+        **settings: Any,
     ) -> AsyncIterator[Running]:
         given: dict[str, Any] = {
             "nats_url": nats.link.url,
@@ -354,7 +357,7 @@ def run_gateway(nats, tmp_path):
             "port": 0,
         }
         read = load(GatewaySettings, _env_file=None, **(given | settings))
-        app = create_app(read, patience or Patience(accept=2, check=2))
+        app = create_app(read, patience or Patience(accept=2, check=2), clock)
         await app.start()
         try:
             url = f"http://127.0.0.1:{app.port}"

@@ -26,7 +26,8 @@ from nats.js.errors import APIError, NotFoundError
 from contracts import sessions, tasks, webhooks
 from contracts.message import Command
 
-DAY = 86_400.0
+HOUR = 3_600.0
+DAY = 24 * HOUR
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 ACK_WAIT_SECONDS = 30.0  # how long what a dead worker had lies idle
@@ -118,6 +119,9 @@ def streams() -> list[StreamConfig]:
             max_msgs_per_subject=5_000,
         ),
         _stream("DLQ", ["dlq.>"], max_age=90 * DAY, max_bytes=GIB // 4),
+        # What keys have used in this minute, and on this day.
+        _counters("RATE", "rate.*.*", persist_mode=PersistMode.ASYNC, max_age=180.0),
+        _counters("QUOTA", "quota.*.*.*", max_age=3 * DAY, duplicate_window=HOUR),
         _bucket("workers"),
         _bucket("follow"),
         _bucket("marks"),
@@ -216,6 +220,17 @@ def _stream(name: str, subjects: list[str], **settings: Any) -> StreamConfig:
         "num_replicas": 1,
     }
     return StreamConfig(name=name, subjects=subjects, **(base | settings))
+
+
+def _counters(name: str, subject: str, **settings: Any) -> StreamConfig:
+    """Return a stream of numbers: each message adds to the one before it."""
+    base: dict[str, Any] = {
+        "allow_msg_counter": True,
+        "max_msgs_per_subject": 1,
+        "max_bytes": 16 * MIB,
+        "duplicate_window": 120.0,
+    }
+    return _stream(name, [subject], **(base | settings))
 
 
 def _bucket(name: str, most_bytes: int = 64 * MIB) -> StreamConfig:

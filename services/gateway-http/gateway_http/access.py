@@ -4,16 +4,20 @@ A caller is found out before a route runs (`identity.py`); `may(scope)` is the o
 that refuses.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 
 from contracts.keys import EVERYDAY, Key, KeyScope
 from contracts.values import Kind
 from gateway_http.problems import Problem
 
+if TYPE_CHECKING:
+    from gateway_http.limits import Allowance
+
+REPLAYED = "Idempotency-Replayed"
 Scope = KeyScope | Literal["task:resolve", "session:read", "session:write"]
 ADMIN: Scope = "admin"
 EVERYTHING: frozenset[Scope] = frozenset({ADMIN})
@@ -97,10 +101,25 @@ def needs(scope: Scope) -> Any:
     return Depends(may(scope))
 
 
+def spends(*scopes: Scope) -> Callable[[Request, Response], AsyncIterator[Caller]]:
+    """Return what `may` does, for a route that makes a task: it is counted."""
+
+    async def check(request: Request, response: Response) -> AsyncIterator[Caller]:
+        caller = caller_of(request)
+        caller.must(*scopes)
+        allowance: Allowance = request.scope["allowance"]
+        async with allowance.task() as give_back:
+            yield caller
+            if REPLAYED in response.headers:  # it was counted the first time
+                give_back()
+
+    return check
+
+
 Known = Annotated[Caller, Depends(caller_of)]
 Reader = Annotated[Caller, Depends(may("task:read"))]
-Creator = Annotated[Caller, Depends(may("video:create", "image:create"))]
-ImageCreator = Annotated[Caller, Depends(may("image:create"))]
+Creator = Annotated[Caller, Depends(spends("video:create", "image:create"))]
+ImageCreator = Annotated[Caller, Depends(spends("image:create"))]
 Canceller = Annotated[Caller, Depends(may("task:cancel"))]
-Retrier = Annotated[Caller, Depends(may("task:retry"))]
+Retrier = Annotated[Caller, Depends(spends("task:retry"))]
 Resolver = Annotated[Caller, Depends(may("task:resolve"))]

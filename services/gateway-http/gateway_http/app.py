@@ -10,12 +10,15 @@ from starlette.responses import Response
 import blobs
 import fetch
 from contracts.bus import Bus
+from contracts.counting import REQUESTS, TASKS
 from contracts.keys import KeyEntry
+from contracts.message import now
 from gateway_http import problems, repeats
 from gateway_http.guard import Guard, OwnHosts
 from gateway_http.hooks import Hooks
 from gateway_http.identity import Identified, Way, by_admin_token, by_key
 from gateway_http.leftovers import swept
+from gateway_http.limits import Clock, Limited
 from gateway_http.listener import Listening, Serving
 from gateway_http.parts import Parts, Patience
 from gateway_http.parts import problems as problems_of
@@ -32,6 +35,9 @@ from runtime.service import App, fatal
 from runtime.settings import SettingsError
 
 SERVICE = "gateway-http"
+NEEDED = frozenset(
+    {"CMD", KeyEntry.STREAM, repeats.STREAM, REQUESTS.stream, TASKS.stream}
+)
 
 
 class Gateway(App):
@@ -55,14 +61,16 @@ class Gateway(App):
         return self._listening.port
 
 
-def create_app(settings: GatewaySettings, patience: Patience | None = None) -> Gateway:
+def create_app(
+    settings: GatewaySettings, patience: Patience | None = None, clock: Clock = now
+) -> Gateway:
     """Build the service; nothing is opened before it is started."""
     # Nothing is buffered: a create that was answered 503 must not be sent later.
     bus = Bus(
         SERVICE,
         settings.link,
         fatal=fatal,
-        needed=frozenset({"CMD", KeyEntry.STREAM, repeats.STREAM}),
+        needed=NEEDED,
         buffered=False,
         scope=about,
     )
@@ -78,7 +86,8 @@ def create_app(settings: GatewaySettings, patience: Patience | None = None) -> G
         patience=patience or Patience(),
     )
     own = OwnHosts(lambda: listening.port, settings.public_url)
-    known = Identified(_web(parts), _ways(settings, bus))
+    limited = Limited(_web(parts), bus, clock)
+    known = Identified(limited, _ways(settings, bus))
     serving = Serving(Guard(known, SERVICE, own), listening)
     return Gateway(bus, listening, serving, store)
 

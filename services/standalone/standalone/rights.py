@@ -136,7 +136,13 @@ def _own(service: str) -> list[str]:
         keys = ["$JS.API.STREAM.INFO.KV_keys", "$JS.API.DIRECT.GET.KV_keys.$KV.keys.*"]
         claims = ["$KV.idem.*", *_reads("KV_idem")]
         beats = _reads("KV_workers")
-        own = ["cmd.scheduler.create.*", *keys, *claims]
+        counters = [
+            f"$JS.API.{verb}"
+            for stream, subject in (("RATE", "rate.>"), ("QUOTA", "quota.>"))
+            for verb in (f"STREAM.INFO.{stream}", f"DIRECT.GET.{stream}.{subject}")
+        ]
+        counts = ["rate.*.*", "quota.*.*.*", *counters]
+        own = ["cmd.scheduler.create.*", *keys, *claims, *counts]
         return [*own, *_reads("CMD"), *beats]
     return facts
 

@@ -1,0 +1,184 @@
+"""Requests a minute and tasks a day: counted once, whoever counts."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from access_support import WISH
+from contracts.counting import REQUESTS, TASKS, add, read
+
+NOON = datetime(2026, 11, 21, 12, 0, 20, tzinfo=UTC)
+
+
+class Clock:
+    """What time the gateways believe it is."""
+
+    def __init__(self):
+        self.now = NOON
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+async def timed(open_door, clock):
+    """A gateway with sign-in whose clock stands still."""
+    async with open_door(clock=clock) as door:
+        yield door
+
+
+async def create(client, **more):
+    return await client.post("/api/v1/tasks", json=WISH, **more)
+
+
+async def used(nats, key, period=TASKS):
+    client = await nats.connect()
+    try:
+        return await read(client.jetstream(), period, key["id"], NOON)
+    finally:
+        await client.close()
+
+
+async def test_two_gateways_that_race_let_through_exactly_what_is_allowed(timed, nats):
+    async with timed.another() as other:
+        _, key = await timed.key(rate_limit=20)
+        clients = [timed.client(key["key"], g) for g in (timed.gateway, other)] * 25
+        answers = await asyncio.gather(*(c.get("/api/v1/tasks") for c in clients))
+        assert Counter(a.status_code for a in answers) == {200: 20, 429: 30}
+        left = sorted(int(a.headers["x-ratelimit-remaining"]) for a in answers)
+        assert left == [0] * 31 + list(range(1, 20))
+
+        _, key = await timed.key(rate_limit=0, daily_quota=5)
+        clients = [timed.client(key["key"], g) for g in (timed.gateway, other)] * 10
+        answers = await asyncio.gather(*(create(c) for c in clients))
+        made = [a for a in answers if a.status_code == 201]
+        assert len(made) == 5
+        assert await used(nats, key) == 5
+
+
+async def test_what_is_left_is_told_with_each_answer(timed, clock):
+    client, _ = await timed.key(rate_limit=3, daily_quota=9)
+    answer = await client.get("/api/v1/stats")
+    assert answer.headers["ratelimit-policy"] == '"minute";q=3;w=60'
+    assert answer.headers["ratelimit"] == '"minute";r=2;t=40'
+    assert answer.headers["x-ratelimit-limit-requests"] == "3"
+    assert answer.headers["x-ratelimit-reset-requests"] == "40s"
+    answer = await create(client)
+    policy = '"minute";q=3;w=60, "day";q=9;w=86400'
+    assert answer.headers["ratelimit-policy"] == policy
+    assert answer.headers["ratelimit"] == '"minute";r=1;t=40, "day";r=8;t=43180'
+    assert (await client.get("/api/v1/nothing")).headers["x-ratelimit-remaining"] == "0"
+    answer = await client.get("/api/v1/stats")
+    assert (answer.status_code, answer.json()["type"]) == (429, "rate_limited")
+    assert answer.headers["retry-after"] == "40"
+    assert answer.json()["violated_policies"] == ["minute"]
+    clock.now += timedelta(seconds=40)
+    assert (await client.get("/api/v1/stats")).status_code == 200
+
+
+async def test_a_day_ends_at_midnight_utc(timed, clock):
+    client, _ = await timed.key(daily_quota=1)
+    assert (await create(client)).status_code == 201
+    answer = await create(client)
+    assert (answer.status_code, answer.json()["type"]) == (429, "quota_exceeded")
+    assert answer.headers["retry-after"] == "43180"
+    clock.now = datetime(2026, 11, 22, tzinfo=UTC)
+    assert (await create(client)).status_code == 201
+
+
+async def test_what_is_refused_is_given_back(timed, nats):
+    client, key = await timed.key(daily_quota=2, scopes=["video:create", "task:retry"])
+    for wrong in ({"prompt": ""}, {"prompt": "x", "duration": 99}, ["no object"]):
+        assert (await client.post("/api/v1/tasks", json=wrong)).status_code == 422
+    broken = {"content": b"{", "headers": {"content-type": "application/json"}}
+    assert (await client.post("/api/v1/tasks", **broken)).status_code == 400
+    assert (await client.post("/api/v1/tasks/none/retry")).status_code == 404
+    assert await used(nats, key) == 0
+    task = (await create(client)).json()["task_id"]
+    assert (await client.post(f"/api/v1/tasks/{task}/retry")).status_code == 409
+    assert await used(nats, key) == 1
+    looker, none = await timed.key(daily_quota=2, scopes=["task:read"])
+    assert (await create(looker)).status_code == 403
+    assert await used(nats, none) == 0
+
+
+async def test_the_same_wish_again_counts_once(timed, nats, until):
+    client, key = await timed.key(daily_quota=3)
+    once = {"headers": {"idempotency-key": "one"}}
+    first, again = await create(client, **once), await create(client, **once)
+    assert first.json()["task_id"] == again.json()["task_id"]
+
+    async def is_one():
+        return await used(nats, key) == 1
+
+    await until(is_one)  # given back once the answer has left
+
+
+async def test_a_retry_counts_as_a_task(timed, nats, until):
+    client, key = await timed.key(daily_quota=2)
+    task = (await create(client)).json()["task_id"]
+
+    async def is_cancelled():
+        return (await client.post(f"/api/v1/tasks/{task}/cancel")).status_code == 200
+
+    await until(is_cancelled)
+    assert (await client.post(f"/api/v1/tasks/{task}/retry")).status_code == 201
+    assert await used(nats, key) == 2
+    assert (await client.post(f"/api/v1/tasks/{task}/retry")).status_code == 429
+
+
+async def test_limits_hold_while_the_scheduler_is_away(timed, nats):
+    client, key = await timed.key(daily_quota=2, rate_limit=4)
+    await timed.scheduler.stop()
+    told = [(await create(client)).status_code for _ in range(5)]
+    assert told == [201, 201, 429, 429, 429]
+    assert await used(nats, key) == 2
+    assert await used(nats, key, REQUESTS) == 5
+
+
+async def test_a_changed_limit_holds_for_the_next_request(timed):
+    client, key = await timed.key(daily_quota=1)
+    assert [(await create(client)).status_code for _ in "12"] == [201, 429]
+    place = f"/api/v1/keys/{key['id']}"
+    await timed.admin.patch(place, json={"daily_quota": 2})
+    assert [(await create(client)).status_code for _ in "12"] == [201, 429]
+    await timed.admin.patch(place, json={"daily_quota": 0})
+    assert (await create(client)).status_code == 201
+
+
+async def test_people_and_the_operators_token_have_no_limits(timed):
+    answer = await timed.admin.get("/api/v1/tasks")
+    assert not [name for name in answer.headers if "ratelimit" in name]
+
+
+async def test_an_addition_made_again_counts_once(nats):
+    await nats.provision()
+    client = await nats.connect()
+    js, subject = client.jetstream(), TASKS.subject("k", NOON)
+    assert await add(js, subject, 1, "a") == 1
+    assert await add(js, subject, 1, "b") == 2
+    assert await add(js, subject, 1, "a") == 2
+    assert await add(js, subject, -1, "c") == 1
+    assert await read(js, TASKS, "k", NOON) == 1
+    assert await read(js, TASKS, "another", NOON) == 0
+    await client.close()
+
+
+async def test_a_day_is_still_known_after_nats_came_back(timed, nats, until):
+    client, key = await timed.key(daily_quota=2)
+    assert (await create(client)).status_code == 201
+    nats.restart()
+
+    async def answers():
+        return (await client.get("/api/v1/stats")).status_code == 200
+
+    await until(answers, 20)
+    assert await used(nats, key) == 1
+    assert [(await create(client)).status_code for _ in "12"] == [201, 429]
