@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from mmap import MAP_PRIVATE, mmap
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -45,11 +45,34 @@ log = logging.getLogger("http")
 
 
 @dataclass
-class Received:
+class Received(Generic[W]):
     """What a client sent: its wish, and the files that lie in the store."""
 
-    wish: Wish
+    wish: W
     files: list[FileRef]
+
+
+@dataclass(frozen=True)
+class Form(Generic[W]):
+    """How a route's body is read: as JSON or as the texts of a form.
+
+    `names` are the fields a form may have, `files` those of its files. `everywhere`:
+    a file is taken by whatever name it comes.
+    """
+
+    from_json: Callable[[bytes], W]
+    from_form: Callable[[dict[str, str]], W]
+    names: frozenset[str]
+    files: frozenset[str]
+    everywhere: bool = False
+
+    def takes(self, part: multipart.Part) -> bool:
+        """Whether a part is a file, or the URL of one."""
+        by_any_name = self.everywhere and part.filename is not None
+        return part.name in self.files or by_any_name
+
+
+TASK = Form(wish.from_json, wish.from_form, wish.NAMES, frozenset({"files"}))
 
 
 @dataclass
@@ -99,13 +122,18 @@ async def shelf(store: blobs.Store, task: str) -> AsyncIterator[Shelf]:
             await asyncio.shield(store.delete(task))
 
 
-async def receive(request: Request, lent: Shelf) -> Received:
+async def receive(request: Request, lent: Shelf) -> Received[Wish]:
+    """Read a create of `/api/v1/tasks`. Raises Problem."""
+    return await receive_as(TASK, request, lent)
+
+
+async def receive_as(form: Form[W], request: Request, lent: Shelf) -> Received[W]:
     """Read a create. Raises Problem."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        return Received(await _json(request, lent, wish.from_json), lent.files)
+        return Received(await _json(request, lent, form.from_json), lent.files)
     if kind == "multipart/form-data":
-        return await _form(request, lent)
+        return await _form(form, request, lent)
     raise Problem(
         415, "unsupported_media_type", "send application/json or multipart/form-data"
     )
@@ -142,20 +170,22 @@ async def _json(request: Request, lent: Shelf, read: Callable[[bytes], W]) -> W:
     return found
 
 
-async def _form(request: Request, lent: Shelf) -> Received:
+async def _form(form: Form[W], request: Request, lent: Shelf) -> Received[W]:
     text = f"a form ends at {LARGEST_FORM // MIB} MiB"
     stream = _stream(request, LARGEST_FORM, text)
     fields: dict[str, str] = {}
     try:
         async for part in multipart.parts(stream, request.headers["content-type"]):
-            await _part(part, fields, lent)
+            await _part(form, part, fields, lent)
     except multipart.BrokenFormError as error:
         raise Problem(400, "invalid_request", f"not a form: {error}") from None
-    return Received(_checked(lambda: wish.from_form(fields)), lent.files)
+    return Received(_checked(lambda: form.from_form(fields)), lent.files)
 
 
-async def _part(part: multipart.Part, fields: dict[str, str], lent: Shelf) -> None:
-    if part.name == "files":
+async def _part(
+    form: Form[W], part: multipart.Part, fields: dict[str, str], lent: Shelf
+) -> None:
+    if form.takes(part):
         if part.filename is None:
             await _link(part, lent)
             return
@@ -163,7 +193,7 @@ async def _part(part: multipart.Part, fields: dict[str, str], lent: Shelf) -> No
         return
     if part.filename is not None:
         raise invalid_field(part.name, "is no file: files go into `files`")
-    if part.name not in wish.NAMES:  # at once: kept, they would fill the memory
+    if part.name not in form.names:  # at once: kept, they would fill the memory
         raise invalid_field(part.name, "is not a field of this request")
     if part.name in fields:
         raise invalid_field(part.name, "is given twice")

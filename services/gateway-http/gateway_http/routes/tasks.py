@@ -2,23 +2,18 @@
 
 from typing import Annotated, Literal
 
-import uuid_utils
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from contracts.message import now
 from contracts.requests import CancelTask, ListTasks
-from contracts.tasks import CreateTask
 from contracts.values import Status
-from gateway_http.accept import NotAcceptedError, accept
-from gateway_http.access import Caller, Canceller, Creator, Reader, creates
+from gateway_http.access import Canceller, Creator, Reader
 from gateway_http.bodies import create_body
-from gateway_http.intake import Shelf, receive, shelf
+from gateway_http.creating import create_task
+from gateway_http.intake import receive
 from gateway_http.parts import Parts, TaskId, problems
-from gateway_http.problems import storage_full, unavailable
 from gateway_http.reading import as_queued, cancel_task, read_task, told_status
-from gateway_http.references import order_of
-from gateway_http.repeats import REPLAYED, Claim, claimed, fingerprint, mark_of, moved
+from gateway_http.repeats import REPLAYED
 from gateway_http.views import TaskView, task_view
 
 
@@ -65,16 +60,11 @@ def router(parts: Parts) -> APIRouter:
 
         With an `Idempotency-Key`, asking again makes no second one.
         """
-        if lacking := parts.room.lacking():
-            raise storage_full(lacking)
-        task = str(uuid_utils.uuid7())
-        async with shelf(parts.store, task) as lent:
-            command = await _command(parts, request, caller, lent)
-            await _accept(parts, command, lent)
-        if command.task != task:
+        made = await create_task(parts, request, caller, receive)
+        if made.replayed:
             response.headers.update(REPLAYED)
-        view = task_view(as_queued(command), parts.base(request))
-        return Created(task_id=command.task, task=view)
+        view = task_view(as_queued(made.command), parts.base(request))
+        return Created(task_id=made.command.task, task=view)
 
     @routes.get("", responses=problems(422, 503))
     async def read_some(
@@ -115,50 +105,3 @@ def router(parts: Parts) -> APIRouter:
         )
 
     return routes
-
-
-async def _command(
-    parts: Parts, request: Request, caller: Caller, lent: Shelf
-) -> CreateTask:
-    """Return what is to be made, or what an equal request made before."""
-    received = await receive(request, lent)
-    wish = received.wish
-    parts.hooks.check(wish)
-    order = order_of(wish, received.files)
-    caller.must(creates(order.kind))
-    mine = Claim(task=lent.task, body=fingerprint(wish, received.files), at=now())
-    claim = await claimed(
-        parts.bus,
-        mark_of(request, caller, mine.body),
-        mine,
-        lent,
-        ready=lambda: parts.can_make(in_page=order.in_page),
-        seconds=parts.patience.accept,
-    )
-    return CreateTask(
-        task=claim.task,
-        job=order.job.model_copy(update={"files": moved(order.job.files, claim.task)}),
-        kind=order.kind,
-        owner=caller.owner,
-        priority=wish.priority,
-        metadata=wish.metadata,
-        terms=wish.terms,
-        webhook=parts.hooks.sealed(wish, claim.task, parts.base(request)),
-        created_at=claim.at,
-    )
-
-
-async def _accept(parts: Parts, command: CreateTask, lent: Shelf) -> None:
-    """Publish the create; its files stay unless it is certainly stored nowhere."""
-    # Also while it is not known: a client that hangs up takes nothing back.
-    claimed, lent.keep = lent.keep, command.task == lent.task
-    try:
-        await accept(parts.bus, command, parts.patience.accept)
-    except NotAcceptedError as error:
-        lent.keep = claimed or (lent.keep and not error.certain)
-        text = "it was not accepted" if error.certain else "it may have been accepted"
-        raise unavailable(
-            f"task {command.task}: NATS did not acknowledge it, {text}",
-            "not_accepted" if error.certain else "acceptance_unknown",
-            task_id=command.task,
-        ) from None
