@@ -47,7 +47,7 @@ def open_door(nats, run_gateway, tmp_path, all_beat):
     """Run a scheduler and a gateway with sign-in."""
 
     @asynccontextmanager
-    async def run(**settings):
+    async def run(patience=None, **settings):
         await nats.provision()
         link = nats.link
         where = {
@@ -61,8 +61,8 @@ def open_door(nats, run_gateway, tmp_path, all_beat):
         await all_beat()
         clients = []
         settings = {"auth_enabled": True, "admin_token": TOKEN} | settings
-        patience = Patience(accept=5, check=0.05)
-        async with run_gateway(patience, **settings) as running:
+        given = patience or Patience(accept=5, check=0.05)
+        async with run_gateway(given, **settings) as running:
 
             def client(token, gateway=running):
                 headers = {"authorization": f"Bearer {token}"} if token else {}

@@ -113,7 +113,10 @@ class StandIn:
         if request.task in self.hide_once:
             self.hide_once.discard(request.task)
             refuse(404, "not_found", "no such task")
-        return self._task(request.task)
+        found = self._task(request.task)
+        if request.seen_by not in {None, found.owner}:
+            refuse(404, "not_found", "no such task")
+        return found
 
     async def list_tasks(self, request: ListTasks) -> TaskPage:
         self.asked.append(request)

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from httpx import Response
+
 from access_support import TOKEN, WISH
 from contracts.keys import EVERYDAY
 from gateway_http.access import ROLES, Caller
@@ -24,6 +26,8 @@ TABLE = {
     "POST /api/v1/tasks/{task}/cancel": "task:cancel",
     "POST /api/v1/tasks/{task}/retry": "task:retry",
     "POST /api/v1/tasks/{task}/resolve": "task:resolve",
+    "GET /api/v1/tasks/{task}/events": "task:read",
+    "GET /api/v1/events": "task:read",
     "GET /api/v1/sessions": "session:read",
     "POST /api/v1/sessions": "session:write",
     "GET /api/v1/sessions/{session}": "session:read",
@@ -62,7 +66,16 @@ async def routes_of(door):
 async def asked(client, route, **names):
     method, path = route.split()
     place = path.format(**{"task": "none", "session": "none", "key": "none"} | names)
+    if path.endswith("/events"):
+        return await opened(client, place)
     return await client.request(method, place, json=BODIES.get(route))
+
+
+async def opened(client, place):
+    """Ask for a stream, which has no end; return how it begins."""
+    async with client.stream("GET", place) as answer:
+        text = b"" if answer.is_success else await answer.aread()
+        return Response(answer.status_code, headers=answer.headers, content=text)
 
 
 async def test_the_table_has_every_route_and_no_other(door):

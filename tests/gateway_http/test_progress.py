@@ -72,7 +72,7 @@ async def site(monkeypatch):
         Route("/large", large),
     ]
     listening = Listening("127.0.0.1", 0)
-    serving = Serving(Starlette(routes=routes), listening)
+    serving = Serving(Starlette(routes=routes), listening, stopping=lambda: None)
     async with listening, serving:
         yield Site(listening.port, broken, serving)
 

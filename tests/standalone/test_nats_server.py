@@ -14,6 +14,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from contracts.bus import Bus
 from contracts.delivery import FIRST_MARKED
 from contracts.schemas import messages
+from contracts.streams import PUBLIC_WAKES
 from contracts.tasks import UploadReferences
 from runtime.settings import SettingsError
 from standalone.nats_server import MOST_DEATHS, NatsServer, find_binary
@@ -141,7 +142,13 @@ FORBIDDEN = {
     "downloader": ("cmd.scheduler.create.t", "evt.session.s.poller.checked"),
     "notifier": ("evt.task.t.scheduler.failed", "req.scheduler.credential"),
     "log-streamer": ("evt.task.t.scheduler.failed", "req.scheduler.credential"),
-    "gateway-http": ("cmd.signer.page.t-1", "req.scheduler.credential"),
+    "gateway-http": (
+        "cmd.signer.page.t-1",
+        "req.scheduler.credential",
+        "evt.task.t.scheduler.failed",
+        "$JS.API.CONSUMER.CREATE.EVT",
+        "$JS.API.STREAM.MSG.DELETE.EVT",
+    ),
     "scheduler": ("evt.task.t.signer.submitted", "$JS.API.STREAM.PURGE.EVT"),
     "dlq": (
         "$JS.API.STREAM.PURGE.DLQ",
@@ -220,3 +227,21 @@ def test_the_gateway_may_ask_whatever_is_asked_of_tasks_and_of_sessions():
     allowed = rights("gateway-http")["publish"]["allow"]
     assert {kind.SUBJECT for kind in asked} <= set(allowed)
     assert "req.scheduler.retry_task" in allowed
+
+
+async def test_the_gateway_is_called_when_something_is_told_and_reads_it(server):
+    await server.provision()
+    gateway = await connect(server, "gateway-http")
+    calls = await gateway.subscribe(PUBLIC_WAKES)
+    await gateway.flush()
+    admin = await connect(server, "admin")
+    for subject in ("evt.task.t.poller.absent", "evt.task.t.scheduler.queued"):
+        await admin.jetstream().publish(subject, b"{}")
+    call = await calls.next_msg(timeout=5)
+    wish = json.dumps({"seq": int(call.headers["Nats-Sequence"])}).encode()
+    found = await gateway.request("$JS.API.DIRECT.GET.EVT", wish, timeout=5)
+    assert (call.subject, call.data) == ("live.public.task", b"")
+    assert found.headers["Nats-Subject"] == "evt.task.t.scheduler.queued"
+    assert gateway.complaints.empty()
+    await admin.close()
+    await gateway.close()

@@ -16,6 +16,7 @@ from nats.js.api import (
     DeliverPolicy,
     DiscardPolicy,
     PersistMode,
+    RePublish,
     RetentionPolicy,
     StorageType,
     StoreCompression,
@@ -55,6 +56,13 @@ WORKERS_FACTS: tuple[str, ...] = (
 """What the scheduler hears: the workers' events, never its own."""
 
 FACTS_DURABLE = "scheduler-facts"
+
+PUBLIC_EVENTS = "evt.*.*.scheduler.*"
+PUBLIC_TASK_EVENTS = "evt.task.*.scheduler.*"
+"""What the scheduler tells everybody."""
+PUBLIC_WAKES = "live.public.*"
+"""Where it is said that one of them is stored and can be read; to who listens."""
+
 
 NEEDED_TO_LIVE = frozenset({"LOG", "KV_workers"})
 """The streams of what every service says: its lines, and that it lives."""
@@ -107,6 +115,11 @@ def streams() -> list[StreamConfig]:
             max_bytes=4 * GIB,
             deny_delete=True,
             allow_msg_ttl=True,
+            republish=RePublish(
+                PUBLIC_EVENTS,
+                PUBLIC_WAKES.replace("*", "{{wildcard(1)}}"),
+                headers_only=True,
+            ),
         ),
         # A lost log line is no lost task: acknowledged before it is on disk.
         _stream(

@@ -20,9 +20,19 @@ from gateway_http.identity import Identified, Way, by_admin_token, by_key
 from gateway_http.leftovers import swept
 from gateway_http.limits import Clock, Limited
 from gateway_http.listener import Listening, Serving
+from gateway_http.live.hub import Hub
+from gateway_http.live.slots import Slots
 from gateway_http.parts import Parts, Patience
 from gateway_http.parts import problems as problems_of
-from gateway_http.routes import keys, sessions, status, steering, tasks, videos
+from gateway_http.routes import (
+    events,
+    keys,
+    sessions,
+    status,
+    steering,
+    tasks,
+    videos,
+)
 from gateway_http.settings import GatewaySettings
 from gateway_http.workers import Workers
 from runtime import hooks
@@ -36,7 +46,7 @@ from runtime.settings import SettingsError
 
 SERVICE = "gateway-http"
 NEEDED = frozenset(
-    {"CMD", KeyEntry.STREAM, repeats.STREAM, REQUESTS.stream, TASKS.stream}
+    {"CMD", "EVT", KeyEntry.STREAM, repeats.STREAM, REQUESTS.stream, TASKS.stream}
 )
 
 
@@ -44,13 +54,18 @@ class Gateway(App):
     """The HTTP service; `port` is the one it listens on, also when any was taken."""
 
     def __init__(
-        self, bus: Bus, listening: Listening, serving: Serving, store: blobs.Store
+        self,
+        bus: Bus,
+        listening: Listening,
+        serving: Serving,
+        store: blobs.Store,
+        hub: Hub,
     ) -> None:
         super().__init__(
             bus,
             # Bound first: an occupied PORT ends the start.
             before=[listening, swept(store)],
-            after=[serving],
+            after=[hub, serving],
             state=lambda: {"port": self.port},
         )
         self._listening = listening
@@ -76,20 +91,23 @@ def create_app(
     )
     listening = Listening(settings.host, settings.port)
     store = _store(settings)
+    hub = Hub(bus)
     parts = Parts(
         bus=bus,
         store=store,
         workers=Workers(bus),
         hooks=_hooks(settings),
         room=Room(settings.min_free_disk, settings.data_dir, store.folder),
+        hub=hub,
+        slots=Slots(settings.limits),
         public_url=settings.public_url,
         patience=patience or Patience(),
     )
     own = OwnHosts(lambda: listening.port, settings.public_url)
     limited = Limited(_web(parts), bus, clock)
-    known = Identified(limited, _ways(settings, bus))
-    serving = Serving(Guard(known, SERVICE, own), listening)
-    return Gateway(bus, listening, serving, store)
+    guard = Guard(Identified(limited, _ways(settings, bus)), SERVICE, own)
+    serving = Serving(guard, listening, stopping=hub.close)
+    return Gateway(bus, listening, serving, store, hub)
 
 
 def _ways(settings: GatewaySettings, bus: Bus) -> list[Way]:
@@ -129,7 +147,7 @@ def _web(parts: Parts) -> FastAPI:
     )
     problems.register(web)
     web.add_exception_handler(NatsError, _silent)
-    for resource in (tasks, steering, videos, sessions, keys, status):
+    for resource in (tasks, steering, events, videos, sessions, keys, status):
         web.include_router(resource.router(parts))
     return web
 

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -69,10 +69,13 @@ class Listening:
 
 
 class Serving:
-    """While entered, requests are answered."""
+    """While entered, requests are answered; `stopping` ends what does not end."""
 
-    def __init__(self, web: ASGIApp, listening: Listening) -> None:
+    def __init__(
+        self, web: ASGIApp, listening: Listening, stopping: Callable[[], None]
+    ) -> None:
         self._listening = listening
+        self._stopping = stopping
         self._server = _Server(
             uvicorn.Config(
                 web,
@@ -106,6 +109,7 @@ class Serving:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._stopping()
         self._server.should_exit = True
         if self._task:
             await self._task

@@ -9,6 +9,8 @@ from fastapi import Path, Request
 from blobs import Store
 from contracts.bus import Bus
 from gateway_http.hooks import Hooks
+from gateway_http.live.hub import Hub
+from gateway_http.live.slots import Slots
 from gateway_http.problems import ProblemBody, unavailable
 from gateway_http.workers import NO_BROWSER, Workers
 from runtime.room import Room
@@ -22,6 +24,10 @@ class Patience:
 
     accept: float = 10.0
     check: float = 20.0
+    ping: float = 15.0
+    """How long a stream may be silent before it says that it lives."""
+    stream: float = 900.0
+    """How long one may last: a key may be disabled meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Parts:
     workers: Workers
     room: Room
     hooks: Hooks
+    hub: Hub
+    slots: Slots
     public_url: str = ""
     patience: Patience = Patience()
 

@@ -100,9 +100,10 @@ class Connection(HttpToolsProtocol):
             self._refuse(431)
 
     def on_message_begin(self) -> None:
-        """A request's first byte is here."""
+        """A request's first byte is here; who answers it may end the connection."""
         self._part = "head"
         super().on_message_begin()
+        self.scope["extensions"] = {"connection": {"transport": self._out}}
 
     def on_headers_complete(self) -> None:
         """The head is here."""

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from gateway_http.live.slots import Limits
 from runtime.settings import (
     Origin,
     SecretSettings,
@@ -71,6 +72,17 @@ class GatewaySettings(StorageSettings, SecretSettings, WebhookSettings, Settings
                 f"https://video.example.org for example; other Hosts are refused"
             )
         return self
+
+    followers: int = Field(
+        2_000, ge=0, description="How many clients may follow events at a time."
+    )
+    followers_per_key: int = Field(20, ge=0, description="And how many of one key.")
+    followers_per_task: int = Field(10, ge=0, description="And how many one task.")
+
+    @property
+    def limits(self) -> Limits:
+        """How many may follow at a time."""
+        return Limits(self.followers, self.followers_per_key, self.followers_per_task)
 
     @property
     def store(self) -> str:

@@ -1,5 +1,6 @@
 """Tasks as clients see them: the earlier gateway's fields, then ours."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -9,7 +10,7 @@ from contracts import requests
 from contracts.errors import ErrorCode, ErrorKind
 from contracts.paths import poster_path, video_path
 from contracts.requests import AttemptView
-from contracts.values import FileRef, Kind, Stage, Status
+from contracts.values import FileRef, Kind, ResultRef, Stage, Status
 from fetch import masked
 
 MINUTE = 60
@@ -142,7 +143,7 @@ class TaskView(BaseModel):
 def task_view(task: requests.Task, base: str) -> TaskView:
     """Show a task; `base` is what its links begin with."""
     done = task.status == "succeeded" and not task.files_deleted_at
-    results = [_result(task, n, base) for n in range(len(task.results))] if done else []
+    results = result_views(task.id, task.results if done else (), base)
     return TaskView(
         session_pool_id=task.session,
         history_record_id=task.upstream_id,
@@ -177,13 +178,18 @@ def duration_text(seconds: int | None) -> str | None:
     return f"{seconds}s"
 
 
-def _result(task: requests.Task, place: int, base: str) -> ResultView:
-    result = task.results[place]
-    return ResultView(
-        url=base + video_path(task.id, place),
-        poster_url=base + poster_path(task.id, place) if result.poster else None,
-        **result.model_dump(exclude={"key", "poster"}),
-    )
+def result_views(
+    task: str, results: Sequence[ResultRef], base: str
+) -> list[ResultView]:
+    """Show the results of a task; `base` is what their links begin with."""
+    return [
+        ResultView(
+            url=base + video_path(task, place),
+            poster_url=base + poster_path(task, place) if result.poster else None,
+            **result.model_dump(exclude={"key", "poster"}),
+        )
+        for place, result in enumerate(results)
+    ]
 
 
 def _file(file: FileRef) -> FileView:

@@ -9,6 +9,7 @@ from contracts.streams import (
     FACTS_DURABLE,
     NEEDED_TO_LIVE,
     NEEDED_TO_TAKE,
+    PUBLIC_WAKES,
 )
 
 WORKERS = ("uploader", "signer", "poller", "downloader", "notifier", "log-streamer")
@@ -142,7 +143,8 @@ def _own(service: str) -> list[str]:
             for verb in (f"STREAM.INFO.{stream}", f"DIRECT.GET.{stream}.{subject}")
         ]
         counts = ["rate.*.*", "quota.*.*.*", *counters]
-        own = ["cmd.scheduler.create.*", *keys, *claims, *counts]
+        log = ["$JS.API.STREAM.INFO.EVT", "$JS.API.DIRECT.GET.EVT"]
+        own = ["cmd.scheduler.create.*", *keys, *claims, *counts, *log]
         return [*own, *_reads("CMD"), *beats]
     return facts
 
@@ -164,7 +166,7 @@ def _hears(service: str) -> list[str]:
         case "scheduler":
             return ["req.scheduler.>"]
         case "gateway-http":
-            return ["evt.>", "log.>"]
+            return [PUBLIC_WAKES, "evt.session.*.scheduler.checked", "log.>"]
     return []
 
 

@@ -1,0 +1,81 @@
+"""One client that follows: what waits to be sent to it, within bounds."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from gateway_http.live.newer import Newer
+from gateway_http.live.told import Told, done
+from gateway_http.live.wanted import Wanted
+
+MOST_BYTES = 256 * 1024
+
+
+class Follower:
+    """Takes what happens while it is joined to the hub; nobody waits for its client.
+
+    A client that does not read is cut off once too much waits for it; one that comes
+    back reads on from where it was.
+    """
+
+    def __init__(self, wanted: Wanted, base: str, newer: Newer) -> None:
+        self.wanted = wanted
+        self._base = base
+        self._newer = newer
+        self._frames: list[bytes] = []
+        self._bytes = 0
+        self._more = asyncio.Event()
+        self.over = False
+        self._abort: Callable[[], None] = lambda: None
+
+    def cut_by(self, abort: Callable[[], None]) -> None:
+        """Say how its connection is ended without its client's doing."""
+        self._abort = abort
+
+    def offer(self, told: Told) -> None:
+        """Let it have what happened, if it is for it."""
+        if self.over or not self._newer.passes(told):
+            return
+        if self.wanted.has(told.event):
+            self.put(told.frame(self._base))
+            self._end_after(told)
+
+    def put(self, frame: bytes) -> None:
+        """Send this in its turn."""
+        self._bytes += len(frame)
+        self._frames.append(frame)
+        if self._bytes > MOST_BYTES:
+            self.cut()
+        self._more.set()
+
+    def finish(self) -> None:
+        """Send what waits, and no more."""
+        self.over = True
+        self._more.set()
+
+    def cut(self) -> None:
+        """End its connection now."""
+        self._frames.clear()
+        self.finish()
+        self._abort()
+
+    async def take(self, seconds: float) -> bytes | None:
+        """Return all that waits, empty after so long a silence; None: it is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._more.wait()
+        return self.drain() or (None if self.over else b"")
+
+    def drain(self) -> bytes:
+        """Return all that waits."""
+        found = b"".join(self._frames)
+        self._frames.clear()
+        self._bytes = 0
+        if not self.over:
+            self._more.clear()
+        return found
+
+    def _end_after(self, told: Told) -> None:
+        if self.wanted.task and told.end:
+            self.put(done(self.wanted.task, told.end))
+            self.finish()
