@@ -24,6 +24,7 @@ from contracts.pool import (
     Session,
     SessionReply,
     Sessions,
+    SetProxy,
     SetSession,
     TestSession,
 )
@@ -82,6 +83,7 @@ class StandIn:
             EnableSession: self.enable_session,
             TestSession: self.test_session,
             ReplaceCredential: self.replace_credential,
+            SetProxy: self.set_proxy,
             SetSession: self.change_session,
             DrainSession: self.drain_session,
         }.items():
@@ -189,6 +191,14 @@ class StandIn:
         if self.outcome == "active" and not self.rejected:
             secret = request.credential.get_secret_value()
             self.set_session(session.id, masked=mask(secret))
+        await self.check(session.id, credential=2, rejected=self.rejected)
+        return SessionReply(session=session, credential=2)
+
+    async def set_proxy(self, request: SetProxy) -> SessionReply:
+        self.asked.append(request)
+        session = self._session(request.id)
+        if not self.rejected:
+            self.set_session(session.id, has_proxy=request.proxy is not None)
         await self.check(session.id, credential=2, rejected=self.rejected)
         return SessionReply(session=session, credential=2)
 

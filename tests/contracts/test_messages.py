@@ -152,7 +152,13 @@ def test_secrets_travel_in_requests_and_replies_only():
         if not issubclass(kind, Request):
             assert '"password"' not in json.dumps(kind.model_json_schema()), kind
     secret = {name for name, s in shapes().items() if '"password"' in json.dumps(s)}
-    assert secret == {"AddSession", "Credential", "DueDelivery", "ReplaceCredential"}
+    assert secret == {
+        "AddSession",
+        "Credential",
+        "DueDelivery",
+        "ReplaceCredential",
+        "SetProxy",
+    }
 
 
 def test_a_secret_is_open_on_the_wire_and_nowhere_else():

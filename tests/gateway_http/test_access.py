@@ -34,6 +34,8 @@ TABLE = {
     "PATCH /api/v1/sessions/{session}": "session:write",
     "DELETE /api/v1/sessions/{session}": "session:write",
     "PUT /api/v1/sessions/{session}/credential": "session:write",
+    "PUT /api/v1/sessions/{session}/proxy": "session:write",
+    "POST /api/v1/sessions/batch": "session:write",
     "POST /api/v1/sessions/{session}/test": "session:write",
     "POST /api/v1/sessions/{session}/drain": "session:write",
     "GET /api/v1/keys": "admin",

@@ -193,6 +193,32 @@ async def test_a_credential_that_is_not_taken_leaves_the_present_one(
     assert read.json()["session"]["session_id"] == "us-0...cdef"
 
 
+async def test_a_proxy_is_tested_before_it_is_used(gateway, scheduler):
+    place = await add(gateway)
+    body = {"proxy": "socks5://user:secret@127.0.0.1:1080"}
+    done = await gateway.http.put(f"{place}/proxy", json=body)
+    assert (done.status_code, done.json()["session"]["has_proxy"]) == (200, True)
+    assert "secret" not in done.text
+
+    scheduler.outcome, scheduler.rejected = "expired", "the login is no longer valid"
+    no = await gateway.http.put(f"{place}/proxy", json={"proxy": None})
+    assert no.status_code == 422
+    assert (await gateway.http.get(place)).json()["session"]["has_proxy"]
+
+
+async def test_many_accounts_are_added_at_once_and_each_is_told(gateway, scheduler):
+    body = {"session_ids": [SECRET, "another-one-0000", SECRET], "max_active": 3}
+    done = await gateway.http.post(f"{SESSIONS}/batch", json=body)
+    told = done.json()
+
+    assert (done.status_code, told["added"]) == (200, 2)
+    assert [each["ok"] for each in told["results"]] == [True, True, False]
+    assert told["results"][2]["type"] == "duplicate_session"
+    assert {s.max_active for s in scheduler.sessions.values()} == {3}
+    assert SECRET not in done.text
+    assert (await gateway.http.post(f"{SESSIONS}/batch", json={})).status_code == 422
+
+
 async def test_asking_again_with_the_same_key_is_the_same_wish(gateway, scheduler):
     place = await add(gateway)
     body = {"session_id": "another-one-0000"}

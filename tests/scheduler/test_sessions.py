@@ -8,7 +8,7 @@ import pytest
 from contracts import pool, workers
 from contracts import requests as asked
 from contracts import tasks as said
-from contracts.pool import DrainSession, ReplaceCredential, SetSession
+from contracts.pool import DrainSession, ReplaceCredential, SetProxy, SetSession
 from contracts.sessions import CheckSession, SessionChecked
 from scheduler_support import SECRET
 
@@ -26,6 +26,24 @@ async def replace(stage, session, secret=OTHER, **more):
 
 
 # another credential
+
+
+async def test_a_proxy_is_changed_once_it_is_proven_and_the_identity_stays(stage):
+    session = await stage.session()
+    before = await stage.hands.ask(workers.GetCredential(session=session))
+    wish = SetProxy(id=session, proxy="socks5://u:p@127.0.0.1:1080")
+    await stage.hands.ask(wish)
+    await stage.found(upstream_uid="77")
+    await stage.tells("checked", why="its credential was replaced")
+    now = await stage.hands.ask(workers.GetCredential(session=session))
+    assert now.proxy.get_secret_value() == "socks5://u:p@127.0.0.1:1080"
+    same = ("sessionid", "region", "web_id", "user_id")
+    assert all(getattr(now, name) == getattr(before, name) for name in same)
+    assert (await stage.look(session)).has_proxy
+
+    with pytest.raises(asked.RequestRefusedError) as no:
+        await stage.hands.ask(SetProxy(id=session, proxy="ftp://127.0.0.1"))
+    assert (no.value.refusal.status, no.value.refusal.field) == (422, "proxy")
 
 
 async def test_tasks_go_on_with_a_replaced_credential(stage):

@@ -174,6 +174,11 @@ class Client:
         found = self._ask("POST", f"sessions/{session_id}/drain")
         return Session.model_validate(found["session"])
 
+    def sessions_proxy(self, session_id: str, proxy: str | None) -> Checked:
+        """Send an account's traffic through another proxy, once that is proven."""
+        place = f"sessions/{session_id}/proxy"
+        return Checked.model_validate(self._ask("PUT", place, json={"proxy": proxy}))
+
     def sessions_replace(
         self, session_id: str, credential: str, *, force: bool = False
     ) -> Checked:

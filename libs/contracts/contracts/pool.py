@@ -113,6 +113,22 @@ class ReplaceCredential(Request[SessionReply]):
     request: str = ""
 
 
+class SetProxy(Request[SessionReply]):
+    """Send all of a session's traffic through another proxy; None: through none.
+
+    Tested first like another credential, which it is: it changes nothing when the site
+    cannot be reached through it.
+    """
+
+    SUBJECT: ClassVar[str] = "req.scheduler.set_proxy"
+    REPLY: ClassVar[type[BaseModel]] = SessionReply
+    WRITES: ClassVar[bool] = True
+
+    id: str
+    proxy: Secret | None = None
+    request: str = ""
+
+
 class EnableSession(Request[SessionReply]):
     """Let a session take tasks, or no longer."""
 

@@ -1,7 +1,7 @@
 """An account of the site: its credential, its region, and who it says it is."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Literal, Self, get_args
 from urllib.parse import urlsplit
@@ -74,6 +74,10 @@ class Account:
             user_id=user_id or made.user_id,
             proxy=SecretStr(_proxy(proxy)) if proxy else None,
         )
+
+    def through(self, proxy: str | None) -> Self:
+        """The same account behind another proxy. Raises InvalidAccount."""
+        return replace(self, proxy=SecretStr(_proxy(proxy)) if proxy else None)
 
     def cookies(self) -> list[tuple[str, str]]:
         """Names and values, for the browser and for the `Cookie` header.

@@ -8,6 +8,7 @@ from contracts.pool import SetSession
 from contracts.sessions import CheckOutcome
 from gateway_http.session_views import SessionView
 
+MOST_AT_ONCE = 100
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
 
 
@@ -46,6 +47,42 @@ class Replacement(NewCredential):
     force: bool = Field(
         default=False, description="Take it also when it belongs to another account."
     )
+
+
+class NewProxy(BaseModel):
+    """What all traffic of an account goes through."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    proxy: Secret | None = Field(
+        description="`scheme://[user:password@]host:port`; null: none.",
+        examples=["socks5://127.0.0.1:1080"],
+    )
+
+
+class NewSessions(BaseModel):
+    """Several accounts to add, all with the same limit."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    session_ids: list[Secret] = Field(min_length=1, max_length=MOST_AT_ONCE)
+    max_active: int = Field(2, ge=1, le=100, description="Tasks at one time.")
+
+
+class AddedSession(BaseModel):
+    """What became of one of several accounts."""
+
+    ok: bool
+    message: str
+    type: str | None = Field(description="The problem's type where it was not added.")
+    session: SessionView | None
+
+
+class AddedSessions(BaseModel):
+    """What became of each, in the order they were given."""
+
+    added: int
+    results: list[AddedSession]
 
 
 class Changes(BaseModel):

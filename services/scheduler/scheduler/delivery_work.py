@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts import webhooks as asked
 from contracts.bus import Bus
-from contracts.requests import Refusal, RequestRefusedError
 from contracts.webhooks import DeliveryTried, DueDelivery, Try
 from runtime import hooks
 from runtime.sealing import Ring, SealError
@@ -114,10 +113,8 @@ async def _page(
     try:
         found, cursor = await deliveries.page(db, request)
     except ValueError as error:
-        refused = Refusal(
-            status=422, type="invalid-cursor", detail=f"cursor: {error}", field="cursor"
-        )
-        raise RequestRefusedError(refused) from None
+        text = f"cursor: {error}"
+        raise refusal(422, "invalid-cursor", text, "cursor") from None
     urls = await tasks.webhook_urls(db, [each.task for each in found if each.task])
     shown = tuple(_shown(each, urls) for each in found)
     return asked.DeliveryPage(deliveries=shown, cursor=cursor)

@@ -34,7 +34,7 @@ from scheduler.store import attempts, keys, listing, sessions
 from scheduler.store.engine import reading
 from scheduler.vault import Vault
 from scheduler.views import page_of, task_view
-from scheduler.work import Rules, not_found
+from scheduler.work import Rules, not_found, refusal
 from scheduler.writer import FullError, Turn, Writer
 
 Q = TypeVar("Q", bound=asked.Request[pool.SessionReply])
@@ -136,6 +136,7 @@ def register_pool(bus: Bus, writer: Writer, vault: Vault) -> None:
     answer(pool.EnableSession, pool_work.enable)
     answer(pool.TestSession, pool_work.test)
     answer(pool.ReplaceCredential, partial(replace_work.replace, vault=vault))
+    answer(pool.SetProxy, partial(replace_work.set_proxy, vault=vault))
     answer(pool.SetSession, pool_work.change)
     answer(pool.DrainSession, pool_work.drain)
 
@@ -200,14 +201,8 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
                 latest = await attempts.latest(db, [task.id for task in found])
                 known = await sessions.pool(db)
         except ValueError as error:
-            raise asked.RequestRefusedError(
-                asked.Refusal(
-                    status=422,
-                    type="invalid-cursor",
-                    detail=f"cursor: {error}",
-                    field="cursor",
-                )
-            ) from None
+            text = f"cursor: {error}"
+            raise refusal(422, "invalid-cursor", text, "cursor") from None
         return page_of(found, latest, known, cursor, every)
 
     @bus.answer(asked.ReadStats)

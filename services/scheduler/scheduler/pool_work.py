@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from contracts import pool as asked
 from contracts.pool import DrainSession, SessionReply, SetSession
-from contracts.requests import Refusal, RequestRefusedError
+from contracts.requests import RequestRefusedError
 from contracts.sessions import SessionChanged, SessionState
 from jimeng import Account, InvalidJob, find_model
 from jimeng.errors import InvalidAccount
@@ -37,13 +37,8 @@ def parsed(credential: str) -> Account:
     try:
         return Account.parse(credential)
     except InvalidAccount as error:
-        refused = Refusal(
-            status=422,
-            type="invalid-credential",
-            detail=str(error),
-            field="session_id",
-        )
-        raise RequestRefusedError(refused) from None
+        text = str(error)
+        raise refusal(422, "invalid-credential", text, "session_id") from None
 
 
 def told_of(
@@ -144,10 +139,7 @@ def _model(name: str) -> str:
     try:
         return find_model(name).key
     except InvalidJob as error:
-        refused = Refusal(
-            status=422, type="unknown-model", detail=error.text, field="models"
-        )
-        raise RequestRefusedError(refused) from None
+        raise refusal(422, "unknown-model", error.text, "models") from None
 
 
 async def remove(turn: Turn, wish: asked.RemoveSession) -> SessionReply:

@@ -51,9 +51,12 @@ class Rules:
     """Between the tries of a delivery."""
 
 
-def refusal(status: int, kind: str, text: str) -> RequestRefusedError:
-    """Return a no, to be raised."""
-    return RequestRefusedError(Refusal(status=status, type=kind, detail=text))
+def refusal(
+    status: int, kind: str, text: str, field: str | None = None
+) -> RequestRefusedError:
+    """Return a no, to be raised; `field` names what of the request is wrong."""
+    told = Refusal(status=status, type=kind, detail=text, field=field)
+    return RequestRefusedError(told)
 
 
 def not_found(what: str) -> RequestRefusedError:

@@ -53,6 +53,7 @@ _ASKS = {
         "enable_session",
         "test_session",
         "replace_credential",
+        "set_proxy",
         "set_session",
         "drain_session",
         "list_keys",

@@ -1,10 +1,12 @@
 """`/api/v1/sessions`: the accounts of the pool. Secrets come in and never go out."""
 
+import asyncio
 import uuid
 from hashlib import sha256
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Response
+from pydantic import SecretStr
 
 from contracts.pool import (
     AddSession,
@@ -14,30 +16,32 @@ from contracts.pool import (
     ReadSession,
     RemoveSession,
     ReplaceCredential,
-    Session,
     SessionReply,
+    SetProxy,
     TestSession,
 )
 from contracts.requests import RequestRefusedError
-from contracts.sessions import CheckOutcome, SessionChanged
 from gateway_http.access import Scope, needs
-from gateway_http.checks import Checks, checks
+from gateway_http.checks import checks, outcome
 from gateway_http.parts import Parts, problems
-from gateway_http.problems import Problem
+from gateway_http.problems import Problem, refused
 from gateway_http.session_forms import (
+    AddedSession,
+    AddedSessions,
     ChangedSession,
     Changes,
     CheckedSession,
     Done,
+    NewProxy,
     NewSession,
+    NewSessions,
     OneSession,
     Replacement,
     SessionList,
 )
-from gateway_http.session_views import outcome_words, session_view
+from gateway_http.session_views import session_view
 
-NOT_CHECKED = "not checked yet: the check goes on, look again in a moment"
-STAYS = "; the present credential stays in place"
+AT_ONCE = 8  # of several accounts
 SessionId = Annotated[str, Path(min_length=1, max_length=64)]
 IdempotencyKey = Annotated[
     str | None,
@@ -101,7 +105,24 @@ def _register_credentials(routes: APIRouter, parts: Parts) -> None:
                     request=_request_id(idempotency_key),
                 )
             )
-            return await _outcome(parts, added, found, response)
+            return _told_late(await outcome(parts, added, found), response)
+
+    @routes.post("/batch", responses=problems(422, 503))
+    async def add_many(body: NewSessions) -> AddedSessions:
+        """Add several accounts and check each; tells what became of every one."""
+        few = asyncio.Semaphore(AT_ONCE)
+
+        async def add_one(secret: SecretStr) -> AddedSession:
+            async with few:
+                request = uuid.uuid4().hex
+                wish = AddSession(
+                    credential=secret, max_active=body.max_active, request=request
+                )
+                return await _added(parts, wish)
+
+        results = await asyncio.gather(*map(add_one, body.session_ids))
+        added = sum(each.session is not None for each in results)
+        return AddedSessions(added=added, results=results)
 
     @routes.put("/{session}/credential", responses=problems(404, 409, 422, 503))
     async def replace(
@@ -124,14 +145,33 @@ def _register_credentials(routes: APIRouter, parts: Parts) -> None:
                     request=_request_id(idempotency_key),
                 )
             )
-            return await _outcome(parts, asked, found, response)
+            return _told_late(await outcome(parts, asked, found), response)
+
+    @routes.put("/{session}/proxy", responses=problems(404, 409, 422, 503))
+    async def set_proxy(
+        session: SessionId,
+        body: NewProxy,
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
+    ) -> CheckedSession:
+        """Send an account's traffic through another proxy, or through none.
+
+        Tested first like a new credential: what does not work changes nothing.
+        """
+        async with checks(bus) as found:
+            asked = await bus.ask(
+                SetProxy(
+                    id=session, proxy=body.proxy, request=_request_id(idempotency_key)
+                )
+            )
+            return _told_late(await outcome(parts, asked, found), response)
 
     @routes.post("/{session}/test", responses=problems(404, 503))
     async def test(session: SessionId, response: Response) -> CheckedSession:
         """Check an account now. 202: the check still runs."""
         async with checks(bus) as found:
             asked = await bus.ask(TestSession(id=session))
-            return await _outcome(parts, asked, found, response)
+            return _told_late(await outcome(parts, asked, found), response)
 
 
 def _register_use(routes: APIRouter, parts: Parts) -> None:
@@ -168,60 +208,24 @@ def _changed(reply: SessionReply) -> ChangedSession:
     return ChangedSession(enabled=view.enabled, session=view)
 
 
-async def _outcome(
-    parts: Parts, asked: SessionReply, found: Checks, response: Response
-) -> CheckedSession:
-    """Wait for the check and tell what it found."""
-    session = asked.session
-    checked = await found.of(session.id, asked.credential, parts.patience.check)
-    if checked is None:
+def _told_late(checked: CheckedSession, response: Response) -> CheckedSession:
+    """Answer 202 while the check still runs."""
+    if checked.outcome is None:
         response.status_code = 202
-        return _told(session, None, NOT_CHECKED)
-    if checked.duplicate_of:
-        raise _duplicate(checked)
-    if checked.rejected:
-        raise _rejected(checked)
-    afterwards = await _afterwards(parts, session, checked)
-    return _told(afterwards, checked.outcome, outcome_words(checked))
+    return checked
 
 
-def _duplicate(checked: SessionChanged) -> Problem:
-    return Problem(
-        409,
-        "duplicate_session",
-        f"this account is in the pool already, as session {checked.duplicate_of}",
-        session=checked.duplicate_of,
-    )
-
-
-def _rejected(checked: SessionChanged) -> Problem:
-    detail = f"{checked.rejected}{STAYS}"
-    if checked.outcome == "active":
-        return Problem(409, "other_account", detail)
-    return Problem(422, "credential_refused", detail)
-
-
-async def _afterwards(
-    parts: Parts, session: Session, checked: SessionChanged
-) -> Session:
-    """Read the session again; the event alone tells enough when it cannot be read."""
+async def _added(parts: Parts, wish: AddSession) -> AddedSession:
+    """Add one of several; a no is told, and keeps no other from being added."""
     try:
-        return (await parts.bus.ask(ReadSession(id=session.id))).session
-    except RequestRefusedError:
-        return session.model_copy(
-            update={
-                name: getattr(checked, name)
-                for name in ("state", "reason", "until", "credits")
-            }
+        async with checks(parts.bus) as found:
+            added = await parts.bus.ask(wish)
+            told = await outcome(parts, added, found)
+    except (RequestRefusedError, Problem) as no:
+        problem = no if isinstance(no, Problem) else refused(no.refusal)
+        return AddedSession(
+            ok=False, message=problem.detail, type=problem.kind, session=None
         )
-
-
-def _told(
-    session: Session, outcome: CheckOutcome | None, message: str
-) -> CheckedSession:
-    return CheckedSession(
-        ok=outcome == "active",
-        message=message,
-        outcome=outcome,
-        session=session_view(session),
+    return AddedSession(
+        ok=told.ok, message=told.message, type=None, session=told.session
     )

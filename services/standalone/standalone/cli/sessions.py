@@ -43,6 +43,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
+ASKING = "Credential (hidden)"
 NOT_TAKEN = {"credential_refused", "other_account"}
 
 
@@ -119,12 +120,12 @@ class _Result:
     told: dict[str, Any]
 
 
-def _lines(file: Path | None) -> Iterable[str]:
+def _lines(file: Path | None, asking: str = ASKING) -> Iterable[str]:
     if file:
         return file.read_text(encoding="utf-8").splitlines()
     if not sys.stdin.isatty():
         return sys.stdin.read().splitlines()
-    return [typer.prompt("Credential (hidden)", hide_input=True, err=True)]
+    return [typer.prompt(asking, hide_input=True, err=True)]
 
 
 def _entries(lines: Iterable[str]) -> Iterable[_Entry]:
@@ -216,6 +217,39 @@ def replace(
                 hint = " (--force takes it all the same)"
             refused = error.type in NOT_TAKEN
             fail(f"{reason(error)}{hint}", FAILED if refused else status_of(error))
+    if as_json:
+        print_json(checked)
+    else:
+        typer.echo(f"{session_id}: {_verdict(checked)}")
+
+
+@app.command()
+def proxy(
+    session_id: SessionId,
+    *,
+    none: Annotated[
+        bool, typer.Option("--none", help="Through no proxy any more.")
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """Send an account's traffic through another proxy: scheme://[user:pw@]host:port.
+
+    It is asked for, hidden, or read from standard input, and tested first: one through
+    which the site does not answer leaves the present one in place.
+    """
+    from jimeng_client import GatewayError
+
+    given = "" if none else next(iter(_lines(None, "Proxy (hidden)")), "").strip()
+    if not given and not none:
+        fail("no proxy was given (--none: use none)", WRONG)
+    with gateway(url, api_key) as client:
+        try:
+            checked = client.sessions_proxy(session_id, given or None)
+        except GatewayError as error:
+            refused = error.type in NOT_TAKEN
+            fail(reason(error), FAILED if refused else status_of(error))
     if as_json:
         print_json(checked)
     else:
