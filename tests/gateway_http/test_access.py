@@ -44,6 +44,9 @@ TABLE = {
     "PATCH /api/v1/keys/{key}": "admin",
     "DELETE /api/v1/keys/{key}": "admin",
     "POST /api/v1/keys/{key}/rotate": "admin",
+    "GET /api/v1/me": ANY,
+    "GET /api/v1/usage": "admin",
+    "GET /api/v1/usage/summary": "admin",
 }
 """Every route, and which scope it needs. Whoever adds one enters it here."""
 

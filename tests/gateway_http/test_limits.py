@@ -182,3 +182,108 @@ async def test_a_day_is_still_known_after_nats_came_back(timed, nats, until):
     await until(answers, 20)
     assert await used(nats, key) == 1
     assert [(await create(client)).status_code for _ in "12"] == [201, 429]
+
+
+async def test_a_budget_is_kept_by_the_estimate(door):
+    """A second of a 3.0 video counts 5, and it has 5 of them."""
+    client, key = await door.key(daily_credits=60)
+    answer = await create(client)
+    assert '"credits";r=35;t=' in answer.headers["ratelimit"]
+    assert (await create(client)).status_code == 201
+    answer = await create(client)
+    assert (answer.status_code, answer.json()["type"]) == (429, "budget_exceeded")
+    me = (await client.get("/api/v1/me")).json()
+    left = {"task_count": 2, "quota_remaining": -1}
+    assert me["today"] == left | {"credits": 50, "credits_remaining": 10}
+    assert (me["name"], me["key"]["key_prefix"]) == ("k", key["key_prefix"])
+    cheap = {"prompt": "a fox", "model": "jimeng-4.0"}
+    assert (await client.post("/api/v1/tasks", json=cheap)).status_code == 201
+    assert (await client.get("/api/v1/me")).json()["today"]["credits"] == 54
+
+
+async def test_a_refused_budget_cannot_be_had_by_asking_again(door):
+    client, _ = await door.key(daily_credits=10)
+    once = {"headers": {"idempotency-key": "one"}}
+    assert [(await create(client, **once)).status_code for _ in "12"] == [429, 429]
+    assert (await client.get("/api/v1/me")).json()["today"]["task_count"] == 0
+
+
+async def test_a_cancelled_task_gives_its_credits_back(door, until):
+    client, _ = await door.key(daily_credits=25)
+    task = (await create(client)).json()["task_id"]
+    assert (await create(client)).status_code == 429
+
+    async def cancelled():
+        return (await client.post(f"/api/v1/tasks/{task}/cancel")).is_success
+
+    async def is_given_back():
+        return (await client.get("/api/v1/me")).json()["today"]["credits"] == 0
+
+    await until(cancelled)
+    await until(is_given_back)
+    assert (await client.post(f"/api/v1/tasks/{task}/retry")).status_code == 201
+    assert (await create(client)).status_code == 429
+
+
+async def test_an_admin_retries_at_the_owners_cost_and_beyond_its_budget(door, until):
+    client, _ = await door.key(daily_credits=25)
+    task = (await create(client)).json()["task_id"]
+
+    async def is_cancelled():
+        return (await client.post(f"/api/v1/tasks/{task}/cancel")).is_success
+
+    await until(is_cancelled)
+    for _ in "12":
+        answer = await door.admin.post(f"/api/v1/tasks/{task}/retry")
+        assert answer.status_code == 201
+
+    async def is_counted():
+        return (await client.get("/api/v1/me")).json()["today"]["credits"] == 50
+
+    await until(is_counted)
+
+
+async def test_usage_is_told_by_day_and_by_owner(door, until):
+    client, key = await door.key(name="farm")
+    for _ in "12":
+        await create(client)
+    await create(door.admin)
+
+    async def all_three():
+        told = (await door.admin.get("/api/v1/usage")).json()
+        return told if told["total"]["task_count"] == 3 else None
+
+    told = await until(all_three)
+    mine = next(u for u in told["usage"] if u["api_key_name"] == "farm")
+    assert (mine["api_key_id"], mine["task_count"], mine["credits"]) == (
+        key["id"],
+        2,
+        50,
+    )
+    await door.admin.delete(f"/api/v1/keys/{key['id']}")
+    summary = (await door.admin.get("/api/v1/usage/summary")).json()["summary"]
+    assert [(s["api_key_name"], s["task_count"]) for s in summary] == [
+        ("farm", 2),
+        (None, 1),
+    ]
+    only = {"key_id": key["id"]}
+    alone = (await door.admin.get("/api/v1/usage", params=only)).json()
+    assert alone["total"]["task_count"] == 2
+    for first, last, status in (
+        ("2026-01-01", "2025-12-31", 422),
+        ("2024-01-01", "2026-01-01", 422),
+        ("0001-01-01", "0001-01-01", 200),
+        (None, "0001-01-01", 200),
+        ("9999-12-31", "9999-12-31", 200),
+        ("soon", None, 422),
+    ):
+        days = {n: v for n, v in (("from", first), ("to", last)) if v}
+        answer = await door.admin.get("/api/v1/usage", params=days)
+        assert answer.status_code == status, answer.text
+
+
+async def test_who_has_no_key_is_told_what_it_may(door):
+    me = (await door.admin.get("/api/v1/me")).json()
+    assert me == {"name": "admin token", "scopes": ["admin"], "key": None} | {
+        "today": None
+    }

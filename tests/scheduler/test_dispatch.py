@@ -20,8 +20,8 @@ def session(name, state="active", **more):
     return Session(name, name, state, **more)
 
 
-def plan(tasks, sessions, room=99, running=None):
-    return dispatch(tasks, sessions, running or {}, room, NOW)
+def plan(tasks, sessions, room=99, running=None, limits=None):
+    return dispatch(tasks, sessions, running or {}, room, NOW, limits=limits)
 
 
 def pairs(*args, **more):
@@ -51,6 +51,27 @@ def test_higher_priority_goes_first_then_the_older_task():
     ]
     assert pairs(tasks, [one]) == (("urgent", "s"),)
     assert pairs([tasks[0], tasks[2]], [one]) == (("older", "s"),)
+
+
+def test_an_owner_at_its_limit_waits_and_says_so_while_others_go():
+    mine = [waiting(n, owner="me", age=9) for n in "abc"]
+    theirs = [waiting("d", owner="they"), waiting("e")]
+    found = plan(
+        [*mine, *theirs],
+        [session("s", max_active=9)],
+        running={"me": 1},
+        limits={"me": 2, "they": 1},
+    )
+    assert [task for task, _ in found.pairs] == ["d", "e", "a"]
+    assert found.stages == (("b", "owner_limit"), ("c", "owner_limit"))
+    over = plan(mine, [session("s")], running={"me": 5}, limits={"me": 2})
+    assert over.pairs == ()
+    assert len(over.stages) == 3
+
+
+def test_a_task_that_no_session_can_take_says_that_first():
+    found = plan([waiting("a", owner="me")], [], running={"me": 1}, limits={"me": 1})
+    assert found.stages == (("a", "no_session"),)
 
 
 def test_the_pool_wide_cap_is_kept():

@@ -40,6 +40,14 @@ class Period:
         return int(moment.timestamp()) // self.seconds * self.seconds
 
 
+@dataclass(frozen=True)
+class Addition:
+    """What is added to a counter, to be published once."""
+
+    subject: str
+    by: int
+
+
 REQUESTS = Period("minute", 60, "RATE", "rate.{}")
 TASKS = Period("day", 86_400, "QUOTA", "quota.{}.tasks")
 CREDITS = Period("credits", 86_400, "QUOTA", "quota.{}.credits")

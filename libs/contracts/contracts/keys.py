@@ -27,6 +27,7 @@ EVERYDAY: tuple[KeyScope, ...] = (
 """What a key may where nothing else is said: all of its own tasks, nobody else's."""
 
 MARK = "gw_"
+OWNER = "key:"
 SHOWN = len(MARK) + 8
 BUCKET = "keys"
 DAY_SECONDS = 86_400
@@ -77,7 +78,7 @@ class Key(Limits):
     @property
     def owner(self) -> str:
         """Whose the tasks are that it makes."""
-        return f"key:{self.id}"
+        return f"{OWNER}{self.id}"
 
 
 class KeyEntry(Message):

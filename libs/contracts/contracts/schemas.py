@@ -8,13 +8,33 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from contracts import keys, logs, pool, requests, sessions, tasks, webhooks, workers
+from contracts import (
+    keys,
+    logs,
+    pool,
+    requests,
+    sessions,
+    tasks,
+    usage,
+    webhooks,
+    workers,
+)
 from contracts.message import Message
 from contracts.requests import Request
 
 HOMES = frozenset(
     module.__name__
-    for module in (keys, logs, pool, requests, sessions, tasks, webhooks, workers)
+    for module in (
+        keys,
+        logs,
+        pool,
+        requests,
+        sessions,
+        tasks,
+        usage,
+        webhooks,
+        workers,
+    )
 )
 
 

@@ -110,6 +110,8 @@ class Terms(Value):
     """When it fails if the site has not finished it."""
     buy_again: int = Field(0, ge=0, le=3)
     """How many generations that failed at the site may still be bought again."""
+    credits: int = Field(0, ge=0)
+    """What it was expected to cost; so much was counted for its owner."""
 
 
 class Item(Value):

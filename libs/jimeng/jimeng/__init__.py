@@ -2,6 +2,7 @@
 
 from jimeng.account import Account, Identity, Region, identity
 from jimeng.client import Jimeng
+from jimeng.costs import expected_credits
 from jimeng.draft import Submission, draft
 from jimeng.errors import (
     BadAnswer,
@@ -96,6 +97,7 @@ __all__ = [
     "check_lengths",
     "draft",
     "effect_of",
+    "expected_credits",
     "find_model",
     "fit",
     "identity",

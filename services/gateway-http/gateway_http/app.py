@@ -31,6 +31,7 @@ from gateway_http.routes import (
     status,
     steering,
     tasks,
+    usage,
     videos,
 )
 from gateway_http.settings import GatewaySettings
@@ -147,7 +148,7 @@ def _web(parts: Parts) -> FastAPI:
     )
     problems.register(web)
     web.add_exception_handler(NatsError, _silent)
-    for resource in (tasks, steering, events, videos, sessions, keys, status):
+    for resource in (tasks, steering, events, videos, sessions, keys, usage, status):
         web.include_router(resource.router(parts))
     return web
 

@@ -15,9 +15,10 @@ from contracts.tasks import CreateTask
 from gateway_http.accept import NotAcceptedError, accept
 from gateway_http.access import Caller, creates
 from gateway_http.intake import Received, Shelf, W, shelf
+from gateway_http.limits import allowance_of
 from gateway_http.parts import Parts
 from gateway_http.problems import storage_full, unavailable
-from gateway_http.references import order_of
+from gateway_http.references import cost_of, order_of
 from gateway_http.repeats import Claim, claimed, fingerprint, mark_of, moved
 
 Read = Callable[[Request, Shelf], Awaitable[Received[W]]]
@@ -58,12 +59,18 @@ async def _command(
     order = order_of(wish, received.files)
     caller.must(creates(order.kind))
     mine = Claim(task=lent.task, body=fingerprint(wish, received.files), at=now())
+    cost = cost_of(order.job)
+
+    async def ready() -> None:
+        await parts.can_make(in_page=order.in_page)
+        await allowance_of(request).credits(cost, caller.owner, mine.at)
+
     claim = await claimed(
         parts.bus,
         mark_of(request, caller, mine.body),
         mine,
         lent,
-        ready=lambda: parts.can_make(in_page=order.in_page),
+        ready=ready,
         seconds=parts.patience.accept,
     )
     return CreateTask(
@@ -73,7 +80,7 @@ async def _command(
         owner=caller.owner,
         priority=wish.priority,
         metadata=wish.metadata,
-        terms=wish.terms,
+        terms=wish.terms.model_copy(update={"credits": cost}),
         webhook=parts.hooks.sealed(wish, claim.task, parts.base(request)),
         created_at=claim.at,
     )

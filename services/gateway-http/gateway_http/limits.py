@@ -1,4 +1,4 @@
-"""How much a key may ask for: requests a minute, tasks a day.
+"""How much a key may ask for: requests a minute, tasks and credits a day.
 
 Everything is counted before it is done and given back when it is refused, so that a
 gateway which dies in between costs its caller one, and never gives one away. Without
@@ -14,18 +14,20 @@ from datetime import datetime
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.bus import Bus
-from contracts.counting import REQUESTS, TASKS, Period, add
-from contracts.keys import Key
+from contracts.counting import CREDITS, REQUESTS, TASKS, Period, add
+from contracts.keys import OWNER, Key
 from gateway_http.access import Caller
 from gateway_http.problems import Problem, problem_response, unavailable
 
 Clock = Callable[[], datetime]
 TOLD = {
-    REQUESTS: ("rate_limited", "{} requests a minute"),
-    TASKS: ("quota_exceeded", "{} tasks a day (UTC)"),
+    REQUESTS: ("rate_limited", "make {} requests a minute"),
+    TASKS: ("quota_exceeded", "make {} tasks a day (UTC)"),
+    CREDITS: ("budget_exceeded", "spend {} credits a day (UTC), as estimated"),
 }
 log = logging.getLogger("http")
 
@@ -54,11 +56,13 @@ class Allowance:
         self._request = request_id
         self._now = now
         self.windows: list[Window] = []
+        self._taken: list[tuple[str, int]] = []
 
     async def request(self) -> None:
         """Count the request itself. Raises Problem where it is one too many."""
         if self._key and self._key.rate_limit:
-            await self._take(REQUESTS, self._key.rate_limit)
+            limit = self._key.rate_limit
+            await self._take(REQUESTS, limit, self._key.id, self._now())
 
     @asynccontextmanager
     async def task(self) -> AsyncIterator[Callable[[], None]]:
@@ -72,44 +76,57 @@ class Allowance:
             nonlocal unused
             unused = True
 
-        if not (self._key and self._key.daily_quota):
-            yield give_back
-            return
-        subject = await self._take(TASKS, self._key.daily_quota)
         try:
+            if self._key:
+                limit = self._key.daily_quota
+                await self._take(TASKS, limit, self._key.id, self._now())
             yield give_back
         except Exception as error:
             # What may have been accepted counts.
-            if not (isinstance(error, Problem) and error.kind == "acceptance_unknown"):
-                await self._give_back(subject)
+            unused = not _is_unsure(error)
             raise
-        if unused:
-            await self._give_back(subject)
+        finally:
+            if unused:
+                await self._give_back()
 
-    async def _take(self, period: Period, limit: int) -> str:
-        """Count one, or raise a Problem; return where it was counted."""
-        moment = self._now()
-        subject = period.subject(self._id, moment)
+    async def credits(self, amount: int, owner: str | None, moment: datetime) -> None:
+        """Count what a task is expected to cost its owner, inside of `task`.
+
+        Raises Problem where it is more than is left; others pay for an owner as they
+        like.
+        """
+        key = (owner or "").removeprefix(OWNER)
+        if key == owner or not key:
+            return
+        mine = self._key is not None and self._key.id == key
+        limit = self._key.daily_credits if self._key and mine else 0
+        await self._take(CREDITS, limit, key, moment, amount)
+
+    async def _take(
+        self, period: Period, limit: int, key: str, moment: datetime, amount: int = 1
+    ) -> None:
+        """Count something, or raise a Problem."""
+        subject = period.subject(key, moment)
+        once = f"{self._request}:{period.name}"
         try:
-            used = await add(self._js, subject, 1, f"{self._request}:{period.name}")
+            used = await add(self._js, subject, amount, once)
         except (NatsError, TimeoutError):
             raise unavailable("NATS does not answer: nothing can be counted") from None
+        if period is not REQUESTS:  # of those the refused count too
+            self._taken.append((subject, amount))
+        if not limit:
+            return
         self.windows.append(Window(period, limit, used, period.left_seconds(moment)))
         if used > limit:
-            if period is TASKS:  # of requests those refused count too
-                await self._give_back(subject)
             raise _too_many(self.windows[-1])
-        return subject
 
-    async def _give_back(self, subject: str) -> None:
-        try:
-            await add(self._js, subject, -1, f"{self._request}:back")
-        except (NatsError, TimeoutError) as error:
-            log.warning("a task that was not made stays counted: %r", error)
-
-    @property
-    def _id(self) -> str:
-        return self._key.id if self._key else ""
+    async def _give_back(self) -> None:
+        for subject, amount in self._taken:
+            once = f"{self._request}:back:{subject}"
+            try:
+                await add(self._js, subject, -amount, once)
+            except (NatsError, TimeoutError, Problem) as error:
+                log.warning("what was not made stays counted: %r", error)
 
     @property
     def _js(self) -> JetStreamContext:
@@ -148,9 +165,19 @@ class Limited:
         await self._app(scope, receive, send_with_limits)
 
 
+def allowance_of(request: Request) -> Allowance:
+    """Return what a request may take."""
+    allowance: Allowance = request.scope["allowance"]
+    return allowance
+
+
+def _is_unsure(error: Exception) -> bool:
+    return isinstance(error, Problem) and error.kind == "acceptance_unknown"
+
+
 def _too_many(window: Window) -> Problem:
     kind, words = TOLD[window.period]
-    text = f"this key may make {words.format(window.limit)}: try again later"
+    text = f"this key may {words.format(window.limit)}: try again later"
     return Problem(
         429,
         kind,
@@ -167,13 +194,18 @@ def _headers(windows: list[Window]) -> dict[str, str]:
     policies = (f'"{w.period.name}";q={w.limit};w={w.period.seconds}' for w in windows)
     states = (f'"{w.period.name}";r={w.remaining};t={w.left_seconds}' for w in windows)
     told = {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(states)}
-    least = min(windows, key=lambda window: window.remaining)
+    counts = [window for window in windows if window.period is not CREDITS]
+    least = min(counts, key=lambda window: window.remaining, default=None)
     for name, value in (
-        ("limit", str(least.limit)),
-        ("remaining", str(least.remaining)),
-        ("reset", str(least.left_seconds)),
+        (
+            ("limit", least.limit),
+            ("remaining", least.remaining),
+            ("reset", least.left_seconds),
+        )
+        if least
+        else ()
     ):
-        told[f"x-ratelimit-{name}"] = value
+        told[f"x-ratelimit-{name}"] = str(value)
         unit = "s" if name == "reset" else ""
         told[f"x-ratelimit-{name}-requests"] = f"{value}{unit}"
     return told

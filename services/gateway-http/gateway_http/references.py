@@ -8,7 +8,14 @@ import media
 from contracts.values import FileRef, Job, Kind
 from gateway_http.problems import invalid_field
 from gateway_http.wish import Wish
-from jimeng import DEFAULT_MODEL, InvalidJob, VideoJob, check_lengths, fit
+from jimeng import (
+    DEFAULT_MODEL,
+    InvalidJob,
+    VideoJob,
+    check_lengths,
+    expected_credits,
+    fit,
+)
 from media import Kind as FileKind
 
 
@@ -75,6 +82,14 @@ class Order:
     job: Job
     kind: Kind
     in_page: bool
+
+
+def cost_of(job: Job) -> int:
+    """Return how many credits a job is expected to cost; 0: that is not known."""
+    try:
+        return expected_credits(job.model, job.duration)
+    except InvalidJob:  # of another version
+        return 0
 
 
 def order_of(wish: Wish, files: list[FileRef]) -> Order:

@@ -310,7 +310,7 @@ def _wish_of(task: Task, model: Any) -> Mapping[str, Any]:
     """
     left = {"files", *(_SHAPE if _other_kind(task, model) else ())}
     job = task.job.model_dump(exclude=left, exclude_none=True)
-    terms = task.terms.model_dump(exclude={"deadline"})
+    terms = task.terms.model_dump(exclude={"deadline", "credits"})
     return {**job, **terms, "priority": task.priority, "metadata": task.metadata}
 
 

@@ -17,6 +17,7 @@ from contracts.bus import Bus
 from contracts.delivery import Again
 from contracts.message import Event
 from contracts.sessions import SessionChecked
+from contracts.usage import ReadUsage, Usage
 from contracts.webhooks import Delivered, DeliveryFailed, DeliveryTried
 from runtime.sealing import Ring
 from scheduler import (
@@ -30,7 +31,7 @@ from scheduler import (
     work,
 )
 from scheduler.relay import Relay
-from scheduler.store import attempts, keys, listing, sessions
+from scheduler.store import attempts, keys, listing, sessions, usage
 from scheduler.store.engine import reading
 from scheduler.vault import Vault
 from scheduler.views import page_of, task_view
@@ -171,6 +172,15 @@ def register_keys(bus: Bus, writer: Writer, relay: Relay, reads: AsyncEngine) ->
         async with reading(reads) as db:
             rows = await keys.every(db)
         return keyed.Keys(keys=tuple(keys.key_of(row) for row in rows))
+
+    @bus.answer(ReadUsage)
+    async def read_usage(request: ReadUsage) -> Usage:
+        async with reading(reads) as db:
+            found = await usage.used(db, request)
+        if len(found) > usage.MOST:
+            text = "that is too much for one answer: ask for fewer days, or one key"
+            raise refusal(422, "too-much", text)
+        return Usage(used=tuple(found))
 
     @bus.answer(keyed.ReadKey)
     async def read_key(request: keyed.ReadKey) -> keyed.Key:

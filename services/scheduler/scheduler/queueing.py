@@ -14,7 +14,7 @@ from contracts.values import Stage
 from scheduler.domain import choice, dispatch
 from scheduler.domain.rows import Attempt, Session
 from scheduler.domain.steps import Due, Reserved, Step
-from scheduler.store import attempts, outbox, queue, sessions, tasks
+from scheduler.store import attempts, keys, outbox, queue, sessions, tasks
 from scheduler.work import Rules, advance_task, write
 from scheduler.writer import Turn
 
@@ -82,7 +82,13 @@ class Lookout:
         room = await _room(turn, self._rules, len(waiting))
         running = await queue.running_of(turn.db)
         plan = dispatch.dispatch(
-            waiting, found, running, room, turn.now, policy=self._rules.policy
+            waiting,
+            found,
+            running,
+            room,
+            turn.now,
+            policy=self._rules.policy,
+            limits=await keys.concurrent(turn.db),
         )
         by_id = {s.id: s for s in found}
         rules, stages = self._rules, plan.stages[:EXPLAINED]

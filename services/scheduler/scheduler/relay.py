@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from contracts.bus import Bus, Kept
+from contracts.counting import CREDITS, add
 from contracts.message import Command
 from contracts.tasks import (
     PollSession,
@@ -104,6 +105,10 @@ class Relay:
 
     async def _send(self, parcel: Parcel, tries: int) -> bool:
         try:
+            if parcel.stream == CREDITS.stream:
+                by, once = int(parcel.body), f"outbox:{parcel.id}"
+                await add(self._bus.jetstream, parcel.subject, by, once)
+                return True
             if parcel.stream != "CMD":
                 message_id = parcel.message_id or f"outbox:{parcel.id}"
                 await self._bus.emit_raw(

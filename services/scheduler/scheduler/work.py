@@ -8,6 +8,8 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel
 
 from contracts import requests as asked
+from contracts.counting import CREDITS, Addition
+from contracts.keys import OWNER
 from contracts.message import Event
 from contracts.requests import Cancelled, Refusal, RequestRefusedError
 from contracts.tasks import Absent, CreateTask, Progressed, TaskEvent
@@ -16,6 +18,7 @@ from jimeng import find_model
 from runtime import hooks
 from runtime.sealing import Ring, SealError
 from scheduler.announcing import announce
+from scheduler.domain.budget import bought, settled
 from scheduler.domain.choice import Policy
 from scheduler.domain.life import advance
 from scheduler.domain.rows import Attempt, Task
@@ -175,7 +178,7 @@ def _anew(
     if wish.job:  # another model may make something else
         update["kind"] = find_model(job.model).kind
     belonging = old.belonging.model_copy(update=update)
-    terms = wish.terms or old.terms.model_copy(update={"deadline": None})
+    terms = wish.terms or old.terms.model_copy(update={"deadline": None, "credits": 0})
     task = Task(wish.new_task, belonging, job, now, terms, due_at=terms.deadline)
     return replace(task, webhook=webhook)
 
@@ -244,6 +247,17 @@ async def advance_on(
     return step
 
 
+async def _correct(turn: Turn, task: Task) -> None:
+    """Make what was counted for a task what it cost, once that is known."""
+    owner = task.belonging.owner or ""
+    if not (task.terms.credits and owner.startswith(OWNER)):
+        return
+    tries = [attempt for attempt, _ in await attempts.of_task(turn.db, task.id)]
+    if more := task.terms.credits * (sum(map(bought, tries)) - 1):
+        day = CREDITS.subject(owner.removeprefix(OWNER), task.created_at)
+        turn.say(Addition(day, more))
+
+
 async def write(turn: Turn, task: Task, attempt: Attempt | None, step: Step) -> None:
     """Write what changed, and say it: commands, then the public event."""
     new = attempt is None or step.attempt is None or step.attempt.n != attempt.n
@@ -264,3 +278,5 @@ async def write(turn: Turn, task: Task, attempt: Attempt | None, step: Step) -> 
             await announce(turn, after)
     for command in step.commands:
         turn.say(command)
+    if settled(step.task, step.attempt) and not settled(task, attempt):
+        await _correct(turn, step.task)

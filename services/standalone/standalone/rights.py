@@ -62,6 +62,7 @@ _ASKS = {
         "set_key",
         "rotate_key",
         "delete_key",
+        "usage",
         "list_deliveries",
         "read_delivery",
         "replay_delivery",
@@ -127,6 +128,7 @@ def _own(service: str) -> list[str]:
     if service == "scheduler":
         replies = [f"_INBOX_{asker}.>" for asker in (*SERVICES, "keys")]
         bucket = ["$KV.keys.*", "$JS.API.STREAM.INFO.KV_keys"]
+        bucket += ["quota.*.credits.*", "$JS.API.DIRECT.GET.QUOTA.quota.>"]
         return ["cmd.>", "evt.*.*.scheduler.*", *bucket, *replies]
     facts = [f"evt.task.*.{service}.*", f"evt.session.*.{service}.*"]
     if service == "log-streamer":

@@ -12,10 +12,11 @@ from contracts.values import TERMINAL, Webhook
 from gateway_http.access import Caller, Resolver, Retrier
 from gateway_http.bodies import retry_body
 from gateway_http.intake import Shelf, receive_retry, shelf
+from gateway_http.limits import allowance_of
 from gateway_http.parts import Parts, TaskId, problems
 from gateway_http.problems import Problem, storage_full, unavailable
 from gateway_http.reading import no_answer, read_task, told_status
-from gateway_http.references import order_of
+from gateway_http.references import cost_of, order_of
 from gateway_http.repeats import REPLAYED, Claim, claimed, fingerprint, mark_of, moved
 from gateway_http.routes.tasks import Created, OneTask
 from gateway_http.views import task_view
@@ -94,12 +95,18 @@ async def _wish(
     parts.hooks.check(given)
     order = order_of(given, files) if given.changes_job else None
     mine = Claim(task=lent.task, body=fingerprint(given, files), at=now())
+    cost = cost_of(order.job if order else old.job)
+
+    async def ready() -> None:
+        await parts.can_make(in_page=order is not None and order.in_page)
+        await allowance_of(request).credits(cost, old.owner, mine.at)
+
     claim = await claimed(
         parts.bus,
         mark_of(request, caller, mine.body),
         mine,
         lent,
-        ready=lambda: parts.can_make(in_page=order is not None and order.in_page),
+        ready=ready,
         seconds=parts.patience.accept,
     )
     job = order.job if order else None
@@ -113,7 +120,7 @@ async def _wish(
         job=job,
         priority=given.priority,
         metadata=given.metadata,
-        terms=given.terms,
+        terms=given.terms.model_copy(update={"credits": cost}),
         webhook=_webhook(parts, request, claim.task, given),
     )
 

@@ -1,7 +1,7 @@
 """Who goes next: which waiting task gets which session."""
 
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -42,12 +42,14 @@ def dispatch(
     now: datetime,
     *,
     policy: choice.Policy = "lru",
+    limits: Mapping[str | None, int] | None = None,
 ) -> Dispatched:
     """Give tasks their sessions, the best one each, as long as there are any.
 
     Higher priority first (an hour's wait counts as a step of it), then the owner with
     the fewest at work, then the older task. `running` counts each owner's; `room` is
-    how many more may hold a slot over the whole pool.
+    how many more may hold a slot over the whole pool. An owner of `limits` has so
+    many at work; the others wait.
     """
     models = {task.model.key: task.model for task in waiting}
     able = {
@@ -59,12 +61,18 @@ def dispatch(
     taken: defaultdict[str, int] = defaultdict(int)
     pairs: list[tuple[str, str]] = []
 
+    def is_full(owner: str | None) -> bool:
+        return bool(limits and owner in limits and busy[owner] >= limits[owner])
+
     def urgency(line: deque[Waiting]) -> tuple[int, int, int, datetime, str]:
         first = line[0]
         level = (int(now.timestamp()) - first.rank) // HEAD_START_SECONDS
         return -level, busy[first.owner], first.rank, first.created_at, first.id
 
-    while lines and len(pairs) < room:
+    while len(pairs) < room:
+        lines = [line for line in lines if line and not is_full(line[0].owner)]
+        if not lines:
+            break
         line = min(lines, key=urgency)
         key = line[0].model.key
         open_ = [s for s in able[key] if s.active + taken[s.id] < choice.slots(s)]
@@ -75,10 +83,9 @@ def dispatch(
         taken[pick.id] += 1
         busy[task.owner] += 1
         pairs.append((task.id, pick.id))
-        lines = [line for line in lines if line]
     gone = {task for task, _ in pairs}
     left = [task for task in waiting if task.id not in gone]
-    return Dispatched(tuple(pairs), tuple(_explained(left, able)))
+    return Dispatched(tuple(pairs), tuple(_explained(left, able, is_full)))
 
 
 def _lines(waiting: Sequence[Waiting]) -> list[deque[Waiting]]:
@@ -90,11 +97,15 @@ def _lines(waiting: Sequence[Waiting]) -> list[deque[Waiting]]:
 
 
 def _explained(
-    left: Sequence[Waiting], able: Mapping[str, Sequence[Session]]
+    left: Sequence[Waiting],
+    able: Mapping[str, Sequence[Session]],
+    is_full: Callable[[str | None], bool],
 ) -> list[tuple[str, Stage]]:
     found: list[tuple[str, Stage]] = []
     for task in left:
         why: Stage = "waiting" if able[task.model.key] else "no_session"
+        if why == "waiting" and is_full(task.owner):
+            why = "owner_limit"
         if why != task.stage:
             found.append((task.id, why))
     return found

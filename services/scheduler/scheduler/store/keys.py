@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.keys import CreateKey, Key
+from contracts.keys import OWNER, CreateKey, Key
 from scheduler.store.tables import keys
 
+_CONCURRENT = select(keys.c.id, keys.c.concurrent).where(keys.c.concurrent > 0)
 _HERE = select(keys).where(keys.c.deleted_at.is_(None)).order_by(keys.c.created_at)
 
 
@@ -33,6 +34,12 @@ async def by_hash(db: AsyncConnection, hashed: str) -> Row[Any] | None:
 async def every(db: AsyncConnection) -> Sequence[Row[Any]]:
     """Return the rows of all keys, the oldest first."""
     return (await db.execute(_HERE)).all()
+
+
+async def concurrent(db: AsyncConnection) -> dict[str | None, int]:
+    """Return how many tasks an owner may have at work, of those who are limited."""
+    rows = await db.execute(_CONCURRENT)
+    return {f"{OWNER}{row.id}": row.concurrent for row in rows}
 
 
 async def change(db: AsyncConnection, key_id: str, values: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy import and_, bindparam, delete, insert, or_, select, text
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.counting import CREDITS, Addition
 from contracts.keys import KeyEntry
 from contracts.message import Command, Event
 from scheduler.store.near import LONG
@@ -16,7 +17,7 @@ FORGOTTEN_SECONDS = 86_400  # what is told of a key that is gone
 FLEETING = (":poller.absent:", ":poller.progressed:")
 
 
-Said = Command | Event | KeyEntry
+Said = Command | Event | KeyEntry | Addition
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ async def forget_old(
 
 def parcel_of(message: Said, parcel_id: int, *, once: bool) -> Parcel:
     """Pack a message."""
+    if isinstance(message, Addition):
+        subject, by = message.subject, f"{message.by:+d}".encode()
+        return Parcel(parcel_id, CREDITS.stream, subject, None, None, by)
     event = message if isinstance(message, Event) else None
     ttl = event.TTL_SECONDS if event else None
     if isinstance(message, KeyEntry) and message.key is None:
