@@ -1,17 +1,28 @@
 """A gateway with sign-in, a real scheduler behind it, and callers of each kind."""
 
+import time
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from joserfc.jwk import OctKey
 
 from gateway_http.parts import Patience
+from issuer_support import signed
 from runtime.settings import load
 from scheduler.app import create_app
 from scheduler.settings import SchedulerSettings
 from support import PLAIN
 
 TOKEN = "the-operators-own-token-0123456789abcdef"
+SECRET = "a-secret-of-thirty-two-bytes-and-more"
+TOKENS = {
+    "jwt_secret": SECRET,
+    "jwt_issuer": "https://id.example.org",
+    "jwt_audience": "https://video.example.org",
+    "oidc_role_map": "chiefs=admin,team=operator,guests=viewer",
+}
+GROUPS = {"admin": "chiefs", "operator": "team", "viewer": "guests"}
 WISH = {"prompt": "a fox", "model": "jimeng-video-3.0"}
 
 
@@ -32,6 +43,14 @@ class Door:
         made = answer.json()["key"]
         return self._clients(made["key"]), made
 
+    def holder(self, **said):
+        """Return a client with a token of the issuer that the gateway trusts."""
+        return self._clients(signed(claims(**said), OctKey.import_key(SECRET)))
+
+    def person(self, role):
+        """Return a client of somebody with a role."""
+        return self.holder(sub=role, groups=[GROUPS[role]])
+
     async def task(self, client):
         """Have a client make a task; return its id."""
         answer = await client.post("/api/v1/tasks", json=WISH)
@@ -40,6 +59,14 @@ class Door:
 
     def client(self, token, gateway=None):
         return self._clients(token, gateway or self.gateway)
+
+
+def claims(**more):
+    """What a token of that issuer says; None takes a claim away."""
+    now = int(time.time())
+    said = {"iss": TOKENS["jwt_issuer"], "sub": "ann", "iat": now, "exp": now + 300}
+    said |= {"aud": TOKENS["jwt_audience"]} | more
+    return {name: value for name, value in said.items() if value is not None}
 
 
 @pytest.fixture
@@ -60,7 +87,7 @@ def open_door(nats, run_gateway, tmp_path, all_beat):
         await scheduler.start()
         await all_beat()
         clients = []
-        settings = {"auth_enabled": True, "admin_token": TOKEN} | settings
+        settings = {"auth_enabled": True, "admin_token": TOKEN, **TOKENS} | settings
         given = patience or Patience(accept=5, check=0.05)
         async with run_gateway(given, **settings) as running:
 

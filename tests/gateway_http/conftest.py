@@ -9,12 +9,14 @@ from gateway_support import (
     scheduler,
     stand_in,
 )
+from issuer_support import issuer
 
 __all__ = [
     "all_beat",
     "beat",
     "door",
     "gateway",
+    "issuer",
     "open_door",
     "run_gateway",
     "scheduler",

@@ -35,6 +35,7 @@ from gateway_http.routes import (
     videos,
 )
 from gateway_http.settings import GatewaySettings
+from gateway_http.signin.bearers import by_jwt, verifier_of
 from gateway_http.workers import Workers
 from runtime import hooks
 from runtime.durable import make_folder
@@ -117,7 +118,10 @@ def _ways(settings: GatewaySettings, bus: Bus) -> list[Way]:
         return []
     token = settings.admin_token
     operator = [by_admin_token(token.get_secret_value())] if token else []
-    return [*operator, by_key(bus)]
+    tokens = []
+    if settings.takes_jwt:
+        tokens.append(by_jwt(verifier_of(settings), settings.terms))
+    return [*operator, by_key(bus), *tokens]
 
 
 def _store(settings: GatewaySettings) -> blobs.Store:

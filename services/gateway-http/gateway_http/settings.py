@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from gateway_http.live.slots import Limits
+from gateway_http.signin.settings import SignInSettings
 from runtime.settings import (
     Origin,
     SecretSettings,
@@ -34,7 +35,9 @@ def _long_enough(token: SecretStr | None) -> SecretStr | None:
     return token
 
 
-class GatewaySettings(StorageSettings, SecretSettings, WebhookSettings, Settings):
+class GatewaySettings(
+    SignInSettings, StorageSettings, SecretSettings, WebhookSettings, Settings
+):
     """The HTTP service's settings."""
 
     host: str = Field(
@@ -78,6 +81,17 @@ class GatewaySettings(StorageSettings, SecretSettings, WebhookSettings, Settings
     )
     followers_per_key: int = Field(20, ge=0, description="And how many of one key.")
     followers_per_task: int = Field(10, ge=0, description="And how many one task.")
+
+    @model_validator(mode="after")
+    def _no_idle_lock(self) -> Self:
+        """Refuse a sign-in that would keep nobody out."""
+        if not self.auth_enabled and (self.oidc_issuer_url or self.takes_jwt):
+            name = "OIDC_ISSUER_URL" if self.oidc_issuer_url else "JWT_ISSUER"
+            raise ValueError(
+                f"{name} is set, and AUTH_ENABLED is not: everybody would be let in "
+                f"without signing in. Set AUTH_ENABLED=true, or unset {name}"
+            )
+        return self
 
     @property
     def limits(self) -> Limits:

@@ -1,0 +1,1 @@
+"""Sign-in for people: the provider's word, roles, and what a browser keeps of it."""
