@@ -31,6 +31,8 @@ from contracts.pool import (
 from contracts.requests import (
     Cancelled,
     CancelTask,
+    Deleted,
+    DeleteTask,
     ListTasks,
     ReadStats,
     ReadTask,
@@ -68,6 +70,8 @@ class StandIn:
         self.remedy: str | None = None
         self.rejected: str | None = None
         self.checks = 0
+        self.on_listed: Callable[[], None] = lambda: None
+        self.refused: dict[str, tuple[int, str]] = {}
         self.on_create: Callable[[Task], Task] = lambda task: task
         for request, handler in {
             ReadTask: self.read_task,
@@ -75,6 +79,7 @@ class StandIn:
             CancelTask: self.cancel_task,
             ResolveTask: self.resolve_task,
             RetryTask: self.retry_task,
+            DeleteTask: self.delete_task,
             ReadStats: self.stats,
             ListSessions: self.list_sessions,
             ReadSession: self.read_session,
@@ -114,24 +119,43 @@ class StandIn:
         self.asked.append(request)
         if request.task in self.hide_once:
             self.hide_once.discard(request.task)
-            refuse(404, "not_found", "no such task")
+            refuse(404, "task-not-found", "no such task")
         found = self._task(request.task)
         if request.seen_by not in {None, found.owner}:
-            refuse(404, "not_found", "no such task")
+            refuse(404, "task-not-found", "no such task")
         return found
 
     async def list_tasks(self, request: ListTasks) -> TaskPage:
         self.asked.append(request)
-        found = [t for t in self.tasks.values() if request.status in {None, t.status}]
-        more = "next" if len(found) > request.limit else None
-        return TaskPage(tasks=tuple(found[: request.limit]), cursor=more)
+        again = {t.retry_of for t in self.tasks.values()}
+        found = [
+            task
+            for task in sorted(self.tasks.values(), key=lambda t: t.id)
+            if task.status in (request.statuses or {task.status})
+            and request.retried in {None, task.id in again}
+        ]
+        counts = Stats(total=len(found)) if request.counted else None
+        found = [task for task in found if task.id > (request.cursor or "")]
+        page = tuple(found[: request.limit])
+        more = page[-1].id if len(found) > request.limit else None
+        self.on_listed()
+        return TaskPage(tasks=page, cursor=more, counts=counts)
+
+    async def delete_task(self, request: DeleteTask) -> Deleted:
+        task = self._task(request.task)
+        if task.status not in TERMINAL:
+            refuse(409, "task-running", f"the task is {task.status}")
+        del self.tasks[task.id]
+        return Deleted(task=task.id, status=task.status)
 
     async def cancel_task(self, request: CancelTask) -> Cancelled:
         task = self._task(request.task)
         if task.status == "cancelled":
             return Cancelled(task=task, upstream_charged="unknown")
         if task.status in TERMINAL:
-            refuse(409, "already_ended", f"the task is {task.status}")
+            refuse(409, "task-ended", f"the task is {task.status}")
+        if task.id in self.refused:
+            refuse(*self.refused[task.id], "no")
         task = self.change(task.id, status="cancelled", stage=None)
         return Cancelled(task=task, upstream_charged="unknown")
 
@@ -146,6 +170,8 @@ class StandIn:
     async def retry_task(self, request: RetryTask) -> Task:
         self.asked.append(request)
         old = self._task(request.task)
+        if request.first and old.id in {t.retry_of for t in self.tasks.values()}:
+            refuse(409, "task-retried", "there is a retry of it already")
         given = {"id": request.new_task, "status": "queued", "retry_of": old.id}
         given |= {n: v for n in ("job", "terms") if (v := getattr(request, n))}
         self.tasks[request.new_task] = old.model_copy(update=given)
@@ -254,7 +280,7 @@ class StandIn:
 
     def _task(self, task: str) -> Task:
         if task not in self.tasks:
-            refuse(404, "not_found", "no such task")
+            refuse(404, "task-not-found", "no such task")
         return self.tasks[task]
 
     def _session(self, session: str) -> Session:

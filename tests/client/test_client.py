@@ -143,7 +143,7 @@ async def test_a_no_is_one_error_with_its_fields(client, scheduler):
     assert (no.status, no.type) == (422, "invalid_request")
     assert no.errors[0].field == "duration"
     assert no.detail.startswith("duration: ")
-    assert (unknown.value.status, unknown.value.type) == (404, "not_found")
+    assert (unknown.value.status, unknown.value.type) == (404, "task_not_found")
     assert early.value.type == "not_succeeded"
 
 

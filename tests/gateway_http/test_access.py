@@ -7,6 +7,7 @@ from httpx import Response
 from access_support import TOKEN, WISH
 from contracts.keys import EVERYDAY
 from gateway_http.access import ROLES, Caller
+from gateway_http.links import LinkKeys, Target, signed
 
 SCOPES = (*EVERYDAY, "admin")
 OPEN = "open"  # answered without a key
@@ -21,7 +22,12 @@ TABLE = {
     "GET /api/v1/tasks": "task:read",
     "POST /api/v1/tasks": "video:create",
     "GET /api/v1/tasks/{task}": "task:read",
+    "DELETE /api/v1/tasks/{task}": "task:cancel",
+    "POST /api/v1/tasks/cancel": "task:cancel",
+    "POST /api/v1/tasks/retry": "task:retry",
     "GET /api/v1/tasks/{task}/video": "task:read",
+    "GET /api/v1/tasks/{task}/results/{index}": "task:read",
+    "POST /api/v1/tasks/{task}/links": "task:read",
     "GET /api/v1/tasks/{task}/poster": "task:read",
     "POST /api/v1/tasks/{task}/cancel": "task:cancel",
     "POST /api/v1/tasks/{task}/retry": "task:retry",
@@ -59,6 +65,9 @@ MAY = {
 
 BODIES = {
     "POST /api/v1/tasks": WISH,
+    "POST /api/v1/tasks/cancel": {"all": True, "dry_run": True},
+    "POST /api/v1/tasks/retry": {"all": True, "dry_run": True},
+    "POST /api/v1/tasks/{task}/links": {},
     "POST /api/v1/tasks/{task}/resolve": {"action": "fail"},
     "POST /api/v1/keys": {"name": "one more"},
     "PATCH /api/v1/keys/{key}": {"name": "another"},
@@ -77,7 +86,8 @@ async def routes_of(door):
 
 async def asked(client, route, **names):
     method, path = route.split()
-    place = path.format(**{"task": "none", "session": "none", "key": "none"} | names)
+    known = dict.fromkeys(("task", "session", "key"), "none") | {"index": "0"}
+    place = path.format(**known | names)
     if path.endswith("/events"):
         return await opened(client, place)
     return await client.request(method, place, json=BODIES.get(route))
@@ -129,6 +139,44 @@ async def test_a_task_of_another_owner_is_not_there(door):
     assert (await mine.get("/api/v1/stats")).json()["total"] == 0
     seen = (await door.admin.get("/api/v1/tasks")).json()["tasks"]
     assert len(seen) >= 5
+
+
+async def test_a_batch_is_about_the_callers_own_tasks(door):
+    mine, _ = await door.key()
+    other, made = await door.key()
+    task = await door.task(mine)
+    await door.task(other)
+    place = "/api/v1/tasks/cancel"
+    wish = {"owner": f"key:{made['id']}", "all": True}
+    stolen = (await mine.post(place, json=wish)).json()
+    own = (await mine.post(place, json={"all": True})).json()
+    rest = (await door.admin.post(place, json=wish | {"dry_run": True})).json()
+
+    assert stolen["matched"] == 0
+    assert (own["matched"], own["task_ids"]) == (1, [task])
+    assert rest["matched"] == 1
+
+
+async def test_a_signed_link_needs_no_key_and_opens_nothing_else(door):
+    client, _ = await door.key()
+    task = await door.task(client)
+    secret = (door.gateway.blobs.parent / "secret.key").read_text().strip()
+    keys, later = LinkKeys(secret), datetime.now(UTC) + timedelta(minutes=1)
+    link = signed("", keys, Target(task), later)
+    query = link.partition("?")[2]
+    place = f"/api/v1/tasks/{task}"
+
+    found = await door.nobody.get(link)  # let in: it is not there yet
+    assert (found.status_code, found.json()["type"]) == (409, "not_succeeded")
+    for other in ("/poster", "/video?index=1&", "/results/1"):
+        joint = "" if other.endswith("&") else "?"
+        assert (
+            await door.nobody.get(f"{place}{other}{joint}{query}")
+        ).status_code == 403
+    for other in ("", "/cancel", "/results/x", "/video/x"):
+        assert (await door.nobody.get(f"{place}{other}?{query}")).status_code == 401
+    assert (await door.nobody.delete(f"{place}?{query}")).status_code == 401
+    assert (await door.nobody.post(f"{place}/video?{query}")).status_code == 401
 
 
 async def test_an_admin_key_sees_all_and_its_tasks_are_its_own(door):

@@ -70,7 +70,7 @@ BAD_FIELDS = [
     ({"filePaths": [URL, "a.png"]}, "filePaths.1"),
     ({"filePaths": URL}, "filePaths"),
     ({"seeds": 1}, "seeds"),
-    ({"webhook_url": URL}, "webhook_url"),
+    ({"webhook_url": "ftp://files.example/"}, "webhook_url"),
 ]
 
 

@@ -190,7 +190,9 @@ async def test_a_retry_of_a_task_is_one_by_its_key(gateway, scheduler, until):
     first = await post(gateway, {}, path, Idempotency_Key="k1")
     again = await post(gateway, {}, path, Idempotency_Key="k1")
     other = await post(gateway, {"again": True}, path, Idempotency_Key="k1")
+    anew = await post(gateway, FOX, path, Idempotency_Key="k1")  # it buys anew
 
+    assert anew.status_code == 422
     assert (first.status_code, again.status_code) == (201, 201)
     assert first.json()["task_id"] == again.json()["task_id"] != task
     assert first.json()["retry_of"] == task
@@ -236,4 +238,15 @@ def test_a_body_comes_to_the_same_in_both_forms_and_wherever_its_files_lie():
     assert fingerprint(json, [file]) == fingerprint(form, [elsewhere])
     other = file.model_copy(update={"sha256": "2"})
     assert fingerprint(json, [file]) != fingerprint(json, [other])
+    hooked = [
+        from_json(
+            b'{"prompt": "x", "webhook_url": "https://a.example/", '
+            b'"webhook_secret": "whsec_' + secret + b'"}'
+        )
+        for secret in (
+            b"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+            b"eDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
+        )
+    ]
+    assert fingerprint(hooked[0], []) != fingerprint(hooked[1], [])
     assert fingerprint(json, []) != fingerprint(from_json(b'{"prompt": "y"}'), [])

@@ -3,8 +3,8 @@
 
 def video_path(task: str, index: int = 0) -> str:
     """Return where a result is served."""
-    path = f"/api/v1/tasks/{task}/video"
-    return f"{path}?index={index}" if index else path
+    path = f"/api/v1/tasks/{task}"
+    return f"{path}/results/{index}" if index else f"{path}/video"
 
 
 def poster_path(task: str, index: int = 0) -> str:

@@ -30,9 +30,7 @@ class Sealer:
     """Seals and opens values for one purpose."""
 
     def __init__(self, root: str, purpose: str) -> None:
-        key = HKDF(SHA256(), 32, salt=None, info=f"jimeng:{purpose}".encode()).derive(
-            root.encode()
-        )
+        key = derived(root, purpose)
         self._aead = AESGCM(key)
         self._id = sha256(key).digest()[:KEY_ID_BYTES]
 
@@ -78,6 +76,12 @@ class Ring:
         """Open a sealed value; raises SealError."""
         owner = next((key for key in self._keys if key.owns(sealed)), self._keys[0])
         return owner.open(sealed, place)
+
+
+def derived(root: str, purpose: str) -> bytes:
+    """Return the key for one purpose (RFC 5869); it tells nothing of the others."""
+    info = f"jimeng:{purpose}".encode()
+    return HKDF(SHA256(), 32, salt=None, info=info).derive(root.encode())
 
 
 def root_secret(value: str | None, file: Path) -> str:

@@ -29,6 +29,7 @@ ROLES: dict[Role, frozenset[Scope]] = {
     "admin": EVERYTHING,
 }
 """What people may: to look, to act, to manage. They see everybody's tasks."""
+SIGNATURE = "signature"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,19 @@ def creates(kind: Kind) -> Scope:
     return "image:create" if kind == "image" else "video:create"
 
 
+def may_or_signed(scope: Scope) -> Callable[[Request], Caller | None]:
+    """Return a dependency as `may`, which gives None for a request with a signature.
+
+    Then the route looks whether the signature opens what it serves.
+    """
+    may_it = may(scope)
+
+    def check(request: Request) -> Caller | None:
+        return None if SIGNATURE in request.query_params else may_it(request)
+
+    return check
+
+
 def needs(scope: Scope) -> Any:
     """Return what a route lists in `dependencies` when it does not ask who calls."""
     return Depends(may(scope))
@@ -118,6 +132,7 @@ def spends(*scopes: Scope) -> Callable[[Request, Response], AsyncIterator[Caller
 
 Known = Annotated[Caller, Depends(caller_of)]
 Reader = Annotated[Caller, Depends(may("task:read"))]
+ReaderOrLink = Annotated[Caller | None, Depends(may_or_signed("task:read"))]
 Creator = Annotated[Caller, Depends(spends("video:create", "image:create"))]
 ImageCreator = Annotated[Caller, Depends(spends("image:create"))]
 Canceller = Annotated[Caller, Depends(may("task:cancel"))]

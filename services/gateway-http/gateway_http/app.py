@@ -19,12 +19,14 @@ from gateway_http.hooks import Hooks
 from gateway_http.identity import Identified, Way, by_admin_token, by_key
 from gateway_http.leftovers import swept
 from gateway_http.limits import Clock, Limited
+from gateway_http.links import LinkKeys
 from gateway_http.listener import Listening, Serving
 from gateway_http.live.hub import Hub
 from gateway_http.live.slots import Slots
 from gateway_http.parts import Parts, Patience
 from gateway_http.parts import problems as problems_of
 from gateway_http.routes import (
+    batches,
     events,
     keys,
     sessions,
@@ -99,6 +101,8 @@ def create_app(
         store=store,
         workers=Workers(bus),
         hooks=_hooks(settings),
+        link_keys=_link_keys(settings),
+        signed=settings.auth_enabled,
         room=Room(settings.min_free_disk, settings.data_dir, store.folder),
         hub=hub,
         slots=Slots(settings.limits),
@@ -140,6 +144,10 @@ def _hooks(settings: GatewaySettings) -> Hooks:
         raise SettingsError(f"WEBHOOK_ALLOW: {error}") from None
 
 
+def _link_keys(settings: GatewaySettings) -> LinkKeys:
+    return LinkKeys(*roots(settings, settings.data_dir))
+
+
 def _web(parts: Parts) -> FastAPI:
     web = FastAPI(
         title="jimeng-gateway",
@@ -152,7 +160,10 @@ def _web(parts: Parts) -> FastAPI:
     )
     problems.register(web)
     web.add_exception_handler(NatsError, _silent)
-    for resource in (tasks, steering, events, videos, sessions, keys, usage, status):
+    for resource in (
+        *(tasks, batches, steering, events, videos),
+        *(sessions, keys, usage, status),
+    ):
         web.include_router(resource.router(parts))
     return web
 

@@ -6,6 +6,7 @@ from contracts.errors import ErrorCode, ErrorKind
 from contracts.sessions import CheckOutcome, SessionChanged, SessionState
 from contracts.tasks import TaskChanged
 from contracts.values import Kind, Stage, Status
+from gateway_http.links import Links
 from gateway_http.session_views import HEALTHY, OFF, CreditsView, SessionView
 from gateway_http.views import Moment, ResultView, TaskView, duration_text, result_views
 
@@ -88,10 +89,10 @@ class Done(BaseModel):
     status: Status
 
 
-def task_change(event: TaskChanged, base: str) -> TaskChange:
-    """Show a change of a task; `base` is what its links begin with."""
+def task_change(event: TaskChanged, links: Links) -> TaskChange:
+    """Show a change of a task, with links to what it made."""
     made = event.results if event.status == "succeeded" else ()
-    results = result_views(event.task, made, base)
+    results = result_views(event.task, made, links)
     view = ChangedTask(
         id=event.task,
         session_pool_id=event.session,

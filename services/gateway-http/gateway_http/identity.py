@@ -6,6 +6,7 @@ of them knows is answered 401, but for the few paths that are open.
 """
 
 import hmac
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 
@@ -23,6 +24,7 @@ from gateway_http.access import (
     ANYBODY,
     EVERYTHING,
     NOBODY,
+    SIGNATURE,
     Caller,
 )
 from gateway_http.problems import Problem, problem_response, unavailable
@@ -30,11 +32,19 @@ from gateway_http.problems import Problem, problem_response, unavailable
 Way = Callable[[HTTPConnection], Awaitable[Caller | None]]
 OPEN = {"/ping", "/healthz", "/readyz", "/api/v1/health", "/openapi.json", "/docs"}
 OPEN_BELOW = "/auth/"
+_RESULT = re.compile(r"/api/v1/tasks/[^/]+/(video|poster|results/[0-9]+)")
 
 
 def is_open(path: str) -> bool:
     """Whether a path is answered also without a key."""
     return path in OPEN or path.startswith(OPEN_BELOW)
+
+
+def is_link(asking: HTTPConnection) -> bool:
+    """Whether it asks by a signed link; its route looks at the signature."""
+    method, path = asking.scope["method"], asking.scope["path"]
+    reads = method in {"GET", "HEAD"} and _RESULT.fullmatch(path)
+    return bool(reads) and SIGNATURE in asking.query_params
 
 
 class Identified:
@@ -49,10 +59,11 @@ class Identified:
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        asking = HTTPConnection(scope)
         try:
-            scope["caller"] = await self._caller(HTTPConnection(scope))
+            scope["caller"] = await self._caller(asking)
         except Problem as problem:
-            if not is_open(scope["path"]):
+            if not is_open(scope["path"]) and not is_link(asking):
                 response = problem_response(problem, scope["request_id"])
                 await response(scope, receive, send)
                 return

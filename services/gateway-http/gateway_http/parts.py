@@ -9,6 +9,7 @@ from fastapi import Path, Request
 from blobs import Store
 from contracts.bus import Bus
 from gateway_http.hooks import Hooks
+from gateway_http.links import LinkKeys, Links
 from gateway_http.live.hub import Hub
 from gateway_http.live.slots import Slots
 from gateway_http.problems import ProblemBody, unavailable
@@ -41,6 +42,9 @@ class Parts:
     hooks: Hooks
     hub: Hub
     slots: Slots
+    link_keys: LinkKeys
+    signed: bool = False
+    """Whether results need a key, so that they are linked to by signed links."""
     public_url: str = ""
     patience: Patience = Patience()
 
@@ -49,6 +53,10 @@ class Parts:
         beats = await self.workers.beats()
         if in_page and beats.known and not beats.has_browser:
             raise unavailable(NO_BROWSER, "browser_missing")
+
+    def links(self, request: Request) -> Links:
+        """Return how results are linked to in the answer to a request."""
+        return Links(self.base(request), self.link_keys if self.signed else None)
 
     def base(self, request: Request) -> str:
         """Return what our links begin with; the guard has checked the Host."""

@@ -25,6 +25,7 @@ from gateway_http.problems import Problem, refused, unavailable
 NOT_FOUND = 404
 CONFLICT = 409
 no_answer = (NatsTimeoutError, NoRespondersError)
+UNKNOWN = "task_waiting", "the task is accepted, and still to be taken in"
 R = TypeVar("R")
 Q = TypeVar("Q", bound=BaseModel)
 # How long a cancel waits for the scheduler to take the create in.
@@ -65,8 +66,13 @@ async def cancel_task(bus: Bus, wish: CancelTask) -> Cancelled:
     raise unavailable("the task is accepted, but the scheduler has not taken it in yet")
 
 
-async def told_status(bus: Bus, wish: AboutTask[Q], asked: Awaitable[R]) -> R:
-    """Wait for an answer; a no because of how the task stands says how it stands."""
+async def told_status(
+    bus: Bus, wish: AboutTask[Q], asked: Awaitable[R], waits: tuple[str, str] = UNKNOWN
+) -> R:
+    """Wait for an answer; a no because of how the task stands says how it stands.
+
+    `waits` is the no, type and text, for one that is in CMD still.
+    """
     try:
         return await asked
     except RequestRefusedError as no:
@@ -79,7 +85,7 @@ async def told_status(bus: Bus, wish: AboutTask[Q], asked: Awaitable[R]) -> R:
             problem = refused(no.refusal)
             kind, text = problem.kind, problem.detail
         else:
-            kind, text = "task_not_held", "the task is not held: it is waiting"
+            kind, text = waits
         raise Problem(CONFLICT, kind, text, task_status=found.status) from None
 
 

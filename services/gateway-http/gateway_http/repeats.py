@@ -25,7 +25,7 @@ from gateway_http.accept import NotAcceptedError, insist
 from gateway_http.access import Caller
 from gateway_http.intake import Shelf
 from gateway_http.problems import Problem, unavailable
-from gateway_http.wish import FILES, Wish
+from gateway_http.wish import FILES, Retry, Wish
 
 HEADER = "Idempotency-Key"
 REPLAYED = {access.REPLAYED: "true"}
@@ -68,8 +68,12 @@ class Mark:
 def fingerprint(wish: Wish, files: Sequence[FileRef]) -> str:
     """Return what a body comes to, whatever form it came in."""
     fields = wish.model_dump(mode="json", exclude=set(FILES))
+    if secret := wish.webhook_secret:
+        fields["webhook_secret"] = secret.get_secret_value()
+    # In a retry, to say what the old task had already means something else.
+    named = sorted(wish.named) if isinstance(wish, Retry) else []
     kept = [file.model_dump(mode="json", exclude={"key"}) for file in files]
-    return _hash(fields, kept)
+    return _hash(fields, named, kept)
 
 
 def mark_of(request: Request, caller: Caller, body: str) -> Mark | None:

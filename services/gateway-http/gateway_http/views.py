@@ -1,17 +1,18 @@
 """Tasks as clients see them: the earlier gateway's fields, then ours."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PlainSerializer
 
 from contracts import requests
 from contracts.errors import ErrorCode, ErrorKind
-from contracts.paths import poster_path, video_path
 from contracts.requests import AttemptView
 from contracts.values import FileRef, Kind, ResultRef, Stage, Status
 from fetch import masked
+from gateway_http.links import Links, Target
 
 MINUTE = 60
 HOUR = 3600
@@ -70,7 +71,11 @@ class AttemptEntry(BaseModel):
     sends: int
     charged: bool | None
     reason: str | None
+    error_code: ErrorCode | None
+    error_kind: ErrorKind | None
+    upstream_code: str | None
     reserved_at: Moment
+    permitted_at: Moment | None = Field(description="When it was last sent.")
     ended_at: Moment | None
 
 
@@ -117,13 +122,25 @@ class TaskView(BaseModel):
     )
     metadata: dict[str, str]
     retry_of: str | None
+    owner: str | None = Field(description="Whose it is.", examples=["key:1"])
     revision: int
     attempt: int
     attempts: list[AttemptEntry]
     files: list[FileView]
     results: list[ResultView]
     queue_eta_seconds: int | None
+    queue_eta_at: Moment | None = Field(description="When that will be over.")
     queue_ahead: int | None = Field(description="Tasks of this gateway that go first.")
+    gateway_position: int | None = Field(
+        description="Place in this gateway's own queue, from 1, while queued."
+    )
+    gateway_total: int | None = Field(description="How many are in that queue.")
+    progress: int | None = Field(
+        description="How far it is, 0 to 100, as far as known: the site tells of its "
+        "queue only. null: it ended otherwise than well.",
+        ge=0,
+        le=100,
+    )
     waiting_for: str | None = Field(
         description="What keeps it waiting that an operator could do something about."
     )
@@ -140,14 +157,18 @@ class TaskView(BaseModel):
     )
 
 
-def task_view(task: requests.Task, base: str) -> TaskView:
-    """Show a task; `base` is what its links begin with."""
+def task_view(task: requests.Task, links: Links) -> TaskView:
+    """Show a task, with links to what it made."""
     done = task.status == "succeeded" and not task.files_deleted_at
-    results = result_views(task.id, task.results if done else (), base)
+    results = result_views(task.id, task.results if done else (), links)
     return TaskView(
         session_pool_id=task.session,
         history_record_id=task.upstream_id,
         queue_eta=duration_text(task.queue_eta_seconds),
+        queue_eta_at=_eta_at(task),
+        gateway_position=None if task.queue_ahead is None else task.queue_ahead + 1,
+        gateway_total=task.queue_length,
+        progress=progress_of(task),
         video_url=results[0].url if results and task.kind == "video" else None,
         poster_url=results[0].poster_url if results else None,
         files=[_file(each) for each in task.job.files],
@@ -166,6 +187,36 @@ _AS_IT_IS = (TaskView.model_fields.keys() & requests.Task.model_fields.keys()) -
 }
 
 
+def progress_of(task: requests.Task) -> int | None:
+    """Return how far a task is, of 100. It may stand still, it is never a guess."""
+    if task.status == "polling" and task.stage == "upstream_queue":
+        return SENT + _through(task) * (GENERATING - SENT) // 100
+    if task.status == "polling":
+        return GENERATING
+    return _PROGRESS.get(task.status)
+
+
+SENT, GENERATING = 10, 50
+_PROGRESS = {"queued": 0, "submitting": 5, "downloading": 90, "succeeded": 100}
+
+
+def _through(task: requests.Task) -> int:
+    """Return how much of the site's queue is behind it, of 100."""
+    if task.queue_position is None or not task.queue_total:
+        return 0
+    left = min(max(task.queue_position, 0), task.queue_total)
+    return (task.queue_total - left) * 100 // task.queue_total
+
+
+def _eta_at(task: requests.Task) -> datetime | None:
+    if task.told_at is None or task.queue_eta_seconds is None:
+        return None
+    try:
+        return task.told_at + timedelta(seconds=task.queue_eta_seconds)
+    except OverflowError:  # the site may say anything
+        return None
+
+
 def duration_text(seconds: int | None) -> str | None:
     """Write a length of time as "1h5m", "3m20s" or "40s"."""
     if seconds is None:
@@ -179,17 +230,19 @@ def duration_text(seconds: int | None) -> str | None:
 
 
 def result_views(
-    task: str, results: Sequence[ResultRef], base: str
+    task: str, results: Sequence[ResultRef], links: Links
 ) -> list[ResultView]:
-    """Show the results of a task; `base` is what their links begin with."""
-    return [
-        ResultView(
-            url=base + video_path(task, place),
-            poster_url=base + poster_path(task, place) if result.poster else None,
-            **result.model_dump(exclude={"key", "poster"}),
-        )
-        for place, result in enumerate(results)
-    ]
+    """Show the results of a task."""
+    return [_result(Target(task, each.index), each, links) for each in results]
+
+
+def _result(film: Target, result: ResultRef, links: Links) -> ResultView:
+    picture = replace(film, kind="poster")
+    return ResultView(
+        url=links.of(film),
+        poster_url=links.of(picture) if result.poster else None,
+        **result.model_dump(exclude={"key", "poster"}),
+    )
 
 
 def _file(file: FileRef) -> FileView:

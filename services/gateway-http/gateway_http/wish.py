@@ -1,9 +1,8 @@
 """What a client may ask for, checked field by field before anything is kept."""
 
-import re
 from base64 import b64decode
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Self, cast
 
 from pydantic import (
@@ -26,6 +25,7 @@ import fetch
 from contracts.message import now
 from contracts.requests import Task
 from contracts.values import Terms
+from gateway_http.moments import moment
 from jimeng import InvalidJob, find_model
 
 MAX_PROMPT = 15_000
@@ -70,20 +70,12 @@ def _from_text(value: Any) -> Any:
 
 def _ahead(value: Any) -> datetime:
     """Read a moment (RFC 3339) that is still to come."""
-    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
-        raise ValueError("must be a moment with its offset, as 2026-01-31T12:00:00Z")
-    try:
-        moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("is no moment of the calendar") from None
-    if moment <= now():
+    found = moment(value)
+    if found <= now():
         raise ValueError("must be in the future")
-    return moment
+    return found
 
 
-_RFC3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)
 _TEXTS = TypeAdapter(dict[str, str])  # makes nothing of what is something else
 Text = Annotated[str, AfterValidator(_no_nul)]
 Word = Annotated[Text, StringConstraints(min_length=1, max_length=100)]
@@ -267,6 +259,11 @@ class Retry(_Body):
         description="Buy it anew, without looking first whether the site has it.",
     )
     _given: frozenset[str] = PrivateAttr(frozenset())
+
+    @property
+    def named(self) -> frozenset[str]:
+        """What the body itself says."""
+        return self._given
 
     @property
     def changes_job(self) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+from gateway_http.links import Links
 from gateway_http.live.newer import Newer
 from gateway_http.live.told import Told, done
 from gateway_http.live.wanted import Wanted
@@ -18,9 +19,9 @@ class Follower:
     back reads on from where it was.
     """
 
-    def __init__(self, wanted: Wanted, base: str, newer: Newer) -> None:
+    def __init__(self, wanted: Wanted, links: Links, newer: Newer) -> None:
         self.wanted = wanted
-        self._base = base
+        self._links = links
         self._newer = newer
         self._frames: list[bytes] = []
         self._bytes = 0
@@ -37,7 +38,7 @@ class Follower:
         if self.over or not self._newer.passes(told):
             return
         if self.wanted.has(told.event):
-            self.put(told.frame(self._base))
+            self.put(told.frame(self._links))
             self._end_after(told)
 
     def put(self, frame: bytes) -> None:

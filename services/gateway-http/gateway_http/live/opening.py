@@ -10,6 +10,7 @@ from contracts.pool import ListSessions
 from contracts.requests import ListTasks, RequestRefusedError, Task
 from contracts.values import TERMINAL
 from gateway_http.event_views import Snapshot, TaskSnapshot
+from gateway_http.links import Links
 from gateway_http.live.hub import Hub
 from gateway_http.live.newer import Newer
 from gateway_http.live.told import done, frame
@@ -36,11 +37,11 @@ class Beginning:
 class Opening:
     """Opens streams for one address that links begin with."""
 
-    def __init__(self, bus: Bus, hub: Hub, base: str) -> None:
+    def __init__(self, bus: Bus, hub: Hub, links: Links) -> None:
         self._bus = bus
         self._hub = hub
         self._events = hub.events
-        self._base = base
+        self._links = links
 
     async def of_task(self, wanted: Wanted, last_id: str | None) -> Beginning:
         """Begin to follow one task. Raises a 404 where it is not there to see."""
@@ -91,7 +92,7 @@ class Opening:
         # A snapshot that is ahead of the log has no place in it: who breaks off now
         # begins with a snapshot again.
         same = last is not None and last.revision == task.revision
-        shown = TaskSnapshot(task=task_view(task, self._base))
+        shown = TaskSnapshot(task=task_view(task, self._links))
         first = frame(name, shown, last.sequence if last and same else None)
         ended = task.status in TERMINAL
         return Beginning(
@@ -104,7 +105,7 @@ class Opening:
         place = self._hub.position
         tasks = await self._tasks(wanted, limit) if wanted.tasks and limit else []
         shown = Snapshot(
-            tasks=[task_view(task, self._base) for task in tasks],
+            tasks=[task_view(task, self._links) for task in tasks],
             sessions=await self._sessions() if wanted.sessions else [],
         )
         revisions = {task.id: task.revision for task in tasks}

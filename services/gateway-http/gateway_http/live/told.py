@@ -11,6 +11,7 @@ from contracts.sessions import SessionChanged
 from contracts.tasks import TaskChanged
 from contracts.values import TERMINAL, Status
 from gateway_http.event_views import Done, session_change, task_change
+from gateway_http.links import Links
 
 log = logging.getLogger("live")
 
@@ -21,7 +22,7 @@ class Told:
 
     sequence: int
     event: TaskChanged | SessionChanged
-    _frames: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    _frames: dict[Links, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def task(self) -> str | None:
@@ -45,20 +46,20 @@ class Told:
         """Tell whether its task was deleted by it."""
         return isinstance(self.event, TaskChanged) and self.event.deleted_at is not None
 
-    def frame(self, base: str) -> bytes:
-        """Return it as it is sent, with links that begin with `base`.
+    def frame(self, links: Links) -> bytes:
+        """Return it as it is sent, with links to what was made.
 
         Made once, however many clients it goes to.
         """
-        if base not in self._frames:
-            self._frames[base] = self._made(base)
-        return self._frames[base]
+        if links not in self._frames:
+            self._frames[links] = self._made(links)
+        return self._frames[links]
 
-    def _made(self, base: str) -> bytes:
+    def _made(self, links: Links) -> bytes:
         event, place = self.event, self.sequence
         if isinstance(event, TaskChanged):
             name = "deleted" if self.deleted else event.what
-            return frame(name, task_change(event, base), place)
+            return frame(name, task_change(event, links), place)
         return frame(f"session.{event.what}", session_change(event), place)
 
 

@@ -107,7 +107,7 @@ def router(parts: Parts) -> APIRouter:
         the log cannot go on brings `reset`, which is a snapshot.
         """
         wanted = Wanted(seen_by=caller.seen_by, task=task)
-        begun = Opening(parts.bus, parts.hub, parts.base(request))
+        begun = Opening(parts.bus, parts.hub, parts.links(request))
         after = last_id or last_event_id
         return await _stream(
             parts, request, caller, wanted, lambda: begun.of_task(wanted, after)
@@ -133,7 +133,7 @@ def router(parts: Parts) -> APIRouter:
         wanted = query.wanted(caller)
         if wanted.sessions:
             caller.must("session:read")
-        begun = Opening(parts.bus, parts.hub, parts.base(request))
+        begun = Opening(parts.bus, parts.hub, parts.links(request))
         after = last_id or query.last_event_id
         return await _stream(
             parts,
@@ -162,7 +162,7 @@ async def _stream(
     except BaseException:
         free()
         raise
-    follower = Follower(wanted, parts.base(request), begun.newer)
+    follower = Follower(wanted, parts.links(request), begun.newer)
     return EventStream(
         parts.hub,
         follower,

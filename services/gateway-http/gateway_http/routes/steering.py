@@ -22,6 +22,8 @@ from gateway_http.routes.tasks import Created, OneTask
 from gateway_http.views import task_view
 from gateway_http.wish import Retry
 
+NOT_HELD = "task_not_held", "the task is not held: it is waiting"
+
 
 class Retried(Created):
     """An accepted retry."""
@@ -70,7 +72,7 @@ def router(parts: Parts) -> APIRouter:
             found = await _ask(parts, wish, lent)
         if wish.new_task != new:
             response.headers.update(REPLAYED)
-        view = task_view(found, parts.base(request))
+        view = task_view(found, parts.links(request))
         return Retried(task_id=found.id, task=view, retry_of=old.id)
 
     @routes.post("/{task}/resolve", responses=problems(404, 409, 422, 503))
@@ -79,8 +81,8 @@ def router(parts: Parts) -> APIRouter:
     ) -> OneTask:
         """End a hold: nobody knows whether the site has taken this task's submit."""
         wish = asked.ResolveTask(task=task, seen_by=caller.seen_by, action=body.action)
-        found = await told_status(parts.bus, wish, parts.bus.ask(wish))
-        return OneTask(task=task_view(found, parts.base(request)))
+        found = await told_status(parts.bus, wish, parts.bus.ask(wish), NOT_HELD)
+        return OneTask(task=task_view(found, parts.links(request)))
 
     return routes
 

@@ -1,22 +1,31 @@
-"""`/api/v1/tasks/{id}/video` and `/poster`: stored files, whole or in parts."""
+"""`/api/v1/tasks/{id}/results`, `/video`, `/poster`: stored files, whole or in parts.
+
+`/links` makes links to them that need no key.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive, Scope, Send
 
 from blobs import MissingError
+from contracts.message import now
 from contracts.requests import Task
 from contracts.values import ResultRef
-from gateway_http.access import Reader
+from gateway_http.access import Caller, Reader, ReaderOrLink
+from gateway_http.filters import Number
+from gateway_http.links import Made, Target, signed
 from gateway_http.parts import Parts, TaskId, problems
 from gateway_http.problems import Problem
 from gateway_http.ranges import Slice, UnsatisfiableError, unchanged, wanted
 from gateway_http.reading import read_task
+from gateway_http.views import Moment
 
 ENDINGS = {
     "video/mp4": "mp4",
@@ -34,7 +43,9 @@ POLICY = (
 )
 
 
-Index = Annotated[int, Query(ge=0, le=99)]
+Index = Annotated[Number, Query(ge=0, le=99, description="Which result, from 0.")]
+Place = Annotated[Number, Path(ge=0, le=99, description="Which result, from 0.")]
+LONGEST_SECONDS = 30 * 86_400
 
 
 @dataclass(frozen=True)
@@ -48,31 +59,64 @@ class Stored:
     filename: str
 
 
+class Wanted(BaseModel):
+    """Which file a link is to open, and for how long."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Made = "video"
+    index: Annotated[int, Field(strict=True, ge=0, le=99)] = 0
+    expires_in: Annotated[int, Field(strict=True, ge=1, le=LONGEST_SECONDS)] = Field(
+        86_400, description="Seconds."
+    )
+
+
+class Link(BaseModel):
+    """A link that needs no key. Whoever has it can fetch this file, and only it."""
+
+    url: str
+    expires_at: Moment
+
+
 def router(parts: Parts) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/api/v1/tasks", tags=["tasks"])
 
+    async def served(
+        request: Request, caller: Caller | None, target: Target
+    ) -> Response:
+        if caller is None:
+            parts.link_keys.check(target, request.query_params, now())
+        seen_by = caller.seen_by if caller else None
+        found = await read_task(parts.bus, target.task, seen_by)
+        return await _served(parts, request, await _stored(parts, found, target))
+
     async def video(
-        request: Request, task: TaskId, caller: Reader, index: Index = 0
+        request: Request, task: TaskId, caller: ReaderOrLink, index: Index = 0
     ) -> Response:
         """Fetch what was made. Takes Range, If-Range and If-None-Match."""
-        found = await read_task(parts.bus, task, caller.seen_by)
-        return await _served(parts, request, await _video(parts, found, index))
+        return await served(request, caller, Target(task, index))
+
+    async def result(
+        request: Request, task: TaskId, caller: ReaderOrLink, index: Place
+    ) -> Response:
+        """Fetch one of several results, the first is 0."""
+        return await served(request, caller, Target(task, index))
 
     async def poster(
-        request: Request, task: TaskId, caller: Reader, index: Index = 0
+        request: Request, task: TaskId, caller: ReaderOrLink, index: Index = 0
     ) -> Response:
         """Fetch a picture of what was made; images and some films have none."""
-        found = await read_task(parts.bus, task, caller.seen_by)
-        return await _served(parts, request, await _poster(parts, found, index))
+        return await served(request, caller, Target(task, index, "poster"))
 
-    for endpoint, mimes, no in (
-        (video, ("video/mp4", *IMAGES), (409,)),
-        (poster, ("image/jpeg",), ()),
+    for endpoint, path, mimes, no in (
+        (video, "video", ("video/mp4", *IMAGES), (409,)),
+        (result, "results/{index}", ("video/mp4", *IMAGES), (409,)),
+        (poster, "poster", ("image/jpeg",), ()),
     ):
         for method in ("GET", "HEAD"):
             routes.add_api_route(
-                f"/{{task}}/{endpoint.__name__}",
+                f"/{{task}}/{path}",
                 endpoint,
                 methods=[method],
                 include_in_schema=method == "GET",
@@ -81,10 +125,30 @@ def router(parts: Parts) -> APIRouter:
                     200: {"content": {mime: {} for mime in mimes}},
                     206: {"description": "The part that was asked for."},
                     304: {"description": "You have it."},
-                    **problems(404, *no, 410, 416, 503),
+                    **problems(403, 404, *no, 410, 416, 422, 503),
                 },
             )
+
+    @routes.post(
+        "/{task}/links", status_code=201, responses=problems(404, 409, 410, 422, 503)
+    )
+    async def link(
+        request: Request, task: TaskId, wanted: Wanted, caller: Reader
+    ) -> Link:
+        """Make a link to one file that needs no key, and expires."""
+        found = await read_task(parts.bus, task, caller.seen_by)
+        target = Target(found.id, wanted.index, wanted.kind)
+        await _stored(parts, found, target)
+        until = now() + timedelta(seconds=wanted.expires_in)
+        url = signed(parts.base(request), parts.link_keys, target, until)
+        return Link(url=url, expires_at=until.replace(microsecond=0))
+
     return routes
+
+
+async def _stored(parts: Parts, task: Task, target: Target) -> Stored:
+    find = _poster if target.kind == "poster" else _video
+    return await find(parts, task, target.index)
 
 
 async def _served(parts: Parts, request: Request, file: Stored) -> Response:
@@ -139,9 +203,9 @@ def _result(task: Task, index: int) -> ResultRef:
             f"its files were deleted on {task.files_deleted_at:%Y-%m-%d %H:%M} UTC, "
             f"for their age (RETENTION_DAYS)",
         )
-    if index >= len(task.results):
-        raise Problem(404, "not_found", f"the task has {len(task.results)} results")
-    return task.results[index]
+    if found := next((r for r in task.results if r.index == index), None):
+        return found
+    raise Problem(404, "not_found", f"the task has {len(task.results)} results")
 
 
 def _unsatisfiable(size: int) -> Problem:
