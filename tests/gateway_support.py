@@ -45,7 +45,7 @@ from contracts.requests import (
     TaskPage,
 )
 from contracts.sessions import Credits, SessionChanged
-from contracts.tasks import CreateTask
+from contracts.tasks import CreateTask, TaskChanged
 from contracts.values import TERMINAL, ResultRef
 from gateway_http.app import Gateway, create_app
 from gateway_http.parts import Patience
@@ -110,6 +110,7 @@ class StandIn:
             **{n: getattr(command, n) for n in shared},
         )
         self.tasks[task.id] = self.on_create(task)
+        await self.bus.emit(change_of(self.tasks[task.id]))
 
     def change(self, task: str, **fields: Any) -> Task:
         self.tasks[task] = self.tasks[task].model_copy(update=fields)
@@ -287,6 +288,19 @@ class StandIn:
         if session not in self.sessions:
             refuse(404, "not_found", "no such session")
         return self.sessions[session]
+
+
+def change_of(task: Task, **fields: Any) -> TaskChanged:
+    """Return the event by which the scheduler tells how a task stands."""
+    shared = TaskChanged.model_fields.keys() & Task.model_fields.keys()
+    given = {name: getattr(task, name) for name in shared} | {
+        "task": task.id,
+        "what": task.status,
+        "at": task.updated_at,
+        "model": task.job.model,
+        "prompt": task.job.prompt,
+    }
+    return TaskChanged(**(given | fields))
 
 
 def refuse(status: int, kind: str, detail: str) -> None:

@@ -12,9 +12,8 @@ import httpx
 from contracts.bus import Bus
 from contracts.message import now
 from contracts.requests import Task
-from contracts.tasks import TaskChanged
 from contracts.values import Job
-from gateway_support import StandIn
+from gateway_support import StandIn, change_of
 
 SECONDS = 15
 
@@ -96,19 +95,6 @@ async def following(
         if response.status_code != 200:
             raise AssertionError(f"{response.status_code}: {await response.aread()}")
         yield Stream(response)
-
-
-def change_of(task: Task, **fields: Any) -> TaskChanged:
-    """Return the event by which the scheduler tells how a task stands."""
-    shared = TaskChanged.model_fields.keys() & Task.model_fields.keys()
-    given = {name: getattr(task, name) for name in shared} | {
-        "task": task.id,
-        "what": task.status,
-        "at": task.updated_at,
-        "model": task.job.model,
-        "prompt": task.job.prompt,
-    }
-    return TaskChanged(**(given | fields))
 
 
 async def tell(bus: Bus, task: Task, **fields: Any) -> None:

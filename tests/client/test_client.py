@@ -6,7 +6,6 @@ from hashlib import sha256
 
 import pytest
 
-from contracts.errors import ErrorCode
 from contracts.message import now
 from contracts.requests import RetryTask
 from contracts.values import ResultRef
@@ -83,28 +82,6 @@ async def test_files_are_sent_as_a_form(client, scheduler, tmp_path, until):
 
     assert [f.name for f in task.files] == ["füchse.bmp"]
     assert (task.metadata, task.priority) == ({"k": "v"}, 9)
-
-
-async def test_following_gives_each_change_up_to_the_end(client, scheduler, until):
-    task = await call(client.create, "a fox")
-    await until(lambda: scheduler.tasks)
-    changes = iter(
-        [
-            {"status": "polling", "stage": "generating"},
-            {"status": "failed", "error_code": ErrorCode.GENERATION_FAILED},
-        ]
-    )
-
-    def follow():
-        for found in client.follow(task):
-            seen.append(found.status)
-            if change := next(changes, None):
-                scheduler.change(task.id, **change)
-
-    seen = []
-    await call(follow)
-
-    assert seen == ["queued", "polling", "failed"]
 
 
 async def test_a_download_is_whole_and_verified_or_not_there(

@@ -1,7 +1,6 @@
 """The client: tasks and sessions of a gateway, as plain calls."""
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
@@ -13,15 +12,12 @@ import httpx
 
 from jimeng_client.downloads import save
 from jimeng_client.errors import GatewayError
+from jimeng_client.following import Following
 from jimeng_client.keys import Keys
 from jimeng_client.models import Cancelled, Checked, Session, Task, TaskPage
 from jimeng_client.transport import checked, connect, told
 
 DEFAULT_URL = "http://127.0.0.1:5100"
-FIRST_PAUSE = 0.3
-LONGEST_PAUSE = 2.0
-GROWTH = 1.3
-PATIENCE = 120.0  # how long following outlives a gateway that restarts
 
 
 class Client:
@@ -106,18 +102,10 @@ class Client:
     def follow(self, task: Task | str) -> Iterator[Task]:
         """Give a task now and at each change, up to its end.
 
-        A gateway that restarts meanwhile is waited for.
+        By its events; a gateway that restarts meanwhile is waited for.
         """
         task = self.get(task) if isinstance(task, str) else task
-        yield task
-        pause = FIRST_PAUSE
-        while not task.ended:
-            time.sleep(pause)
-            pause = min(LONGEST_PAUSE, pause * GROWTH)
-            found = self._get_patiently(task.id)
-            if found != task:
-                task, pause = found, FIRST_PAUSE
-                yield task
+        yield from Following(self._http, self.url, self.get, task).changes()
 
     def download(self, task: Task | str, path: str | Path, index: int = 0) -> Path:
         """Save what a task made, whole and verified or not at all."""
@@ -190,16 +178,6 @@ class Client:
     def sessions_test(self, session_id: str) -> Checked:
         """Check an account now."""
         return Checked.model_validate(self._ask("POST", f"sessions/{session_id}/test"))
-
-    def _get_patiently(self, task_id: str) -> Task:
-        limit = time.monotonic() + PATIENCE
-        while True:
-            try:
-                return self.get(task_id)
-            except GatewayError as error:
-                if not error.temporary or time.monotonic() > limit:
-                    raise
-            time.sleep(LONGEST_PAUSE)
 
     def _ask(self, method: str, path: str, **content: Any) -> dict[str, Any]:
         with told(self.url):

@@ -8,7 +8,14 @@ from contracts.tasks import TaskChanged
 from contracts.values import Kind, Stage, Status
 from gateway_http.links import Links
 from gateway_http.session_views import HEALTHY, OFF, CreditsView, SessionView
-from gateway_http.views import Moment, ResultView, TaskView, duration_text, result_views
+from gateway_http.views import (
+    Moment,
+    ResultView,
+    TaskView,
+    duration_text,
+    progress_of,
+    result_views,
+)
 
 
 class ChangedTask(BaseModel):
@@ -30,6 +37,7 @@ class ChangedTask(BaseModel):
     queue_total: int | None
     queue_eta: str | None
     queue_eta_seconds: int | None
+    progress: int | None
     results: list[ResultView]
     video_url: str | None
     poster_url: str | None
@@ -97,8 +105,9 @@ def task_change(event: TaskChanged, links: Links) -> TaskChange:
         id=event.task,
         session_pool_id=event.session,
         queue_eta=duration_text(event.queue_eta_seconds),
+        progress=progress_of(event),
         results=results,
-        video_url=results[0].url if results else None,
+        video_url=results[0].url if results and event.kind == "video" else None,
         poster_url=results[0].poster_url if results else None,
         updated_at=event.at,
         **{name: getattr(event, name) for name in _AS_IT_IS},

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, PlainSerializer
 from contracts import requests
 from contracts.errors import ErrorCode, ErrorKind
 from contracts.requests import AttemptView
+from contracts.tasks import TaskChanged
 from contracts.values import FileRef, Kind, ResultRef, Stage, Status
 from fetch import masked
 from gateway_http.links import Links, Target
@@ -187,7 +188,7 @@ _AS_IT_IS = (TaskView.model_fields.keys() & requests.Task.model_fields.keys()) -
 }
 
 
-def progress_of(task: requests.Task) -> int | None:
+def progress_of(task: requests.Task | TaskChanged) -> int | None:
     """Return how far a task is, of 100. It may stand still, it is never a guess."""
     if task.status == "polling" and task.stage == "upstream_queue":
         return SENT + _through(task) * (GENERATING - SENT) // 100
@@ -200,7 +201,7 @@ SENT, GENERATING = 10, 50
 _PROGRESS = {"queued": 0, "submitting": 5, "downloading": 90, "succeeded": 100}
 
 
-def _through(task: requests.Task) -> int:
+def _through(task: requests.Task | TaskChanged) -> int:
     """Return how much of the site's queue is behind it, of 100."""
     if task.queue_position is None or not task.queue_total:
         return 0
