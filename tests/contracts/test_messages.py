@@ -153,10 +153,13 @@ def test_secrets_travel_in_requests_and_replies_only():
             assert '"password"' not in json.dumps(kind.model_json_schema()), kind
     secret = {name for name, s in shapes().items() if '"password"' in json.dumps(s)}
     assert secret == {
+        "AddEndpoint",
         "AddSession",
         "Credential",
         "DueDelivery",
+        "EndpointReply",
         "ReplaceCredential",
+        "SetEndpoint",
         "SetProxy",
     }
 

@@ -53,6 +53,16 @@ TABLE = {
     "GET /api/v1/me": ANY,
     "GET /api/v1/usage": "admin",
     "GET /api/v1/usage/summary": "admin",
+    "GET /api/v1/webhooks": "admin",
+    "POST /api/v1/webhooks": "admin",
+    "GET /api/v1/webhooks/deliveries": "admin",
+    "GET /api/v1/webhooks/deliveries/{delivery}": "admin",
+    "POST /api/v1/webhooks/deliveries/{delivery}/replay": "admin",
+    "GET /api/v1/webhooks/{webhook}": "admin",
+    "PATCH /api/v1/webhooks/{webhook}": "admin",
+    "DELETE /api/v1/webhooks/{webhook}": "admin",
+    "POST /api/v1/webhooks/{webhook}/rotate": "admin",
+    "POST /api/v1/webhooks/{webhook}/test": "admin",
 }
 """Every route, and which scope it needs. Whoever adds one enters it here."""
 
@@ -86,7 +96,8 @@ async def routes_of(door):
 
 async def asked(client, route, **names):
     method, path = route.split()
-    known = dict.fromkeys(("task", "session", "key"), "none") | {"index": "0"}
+    parts = ("task", "session", "key", "webhook", "delivery")
+    known = dict.fromkeys(parts, "none") | {"index": "0"}
     place = path.format(**known | names)
     if path.endswith("/events"):
         return await opened(client, place)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import from_json
 
-from gateway_http import inline, wish
+from gateway_http import inline
+from gateway_http.fields import MAX_PROMPT
 from gateway_http.inline import STEP_BYTES, EncodingError, decoded, lift
 from gateway_http.problems import Problem
 
@@ -155,4 +156,4 @@ async def test_the_loop_turns_after_each_step():
 
 def test_a_mark_is_too_long_for_every_other_text():
     lifted = asyncio.run(lift(b'{"data": "' + b"A" * MIB + b'"}'))
-    assert wish.MAX_PROMPT < len(from_json(bytes(lifted.rest))["data"]) < STEP_BYTES
+    assert MAX_PROMPT < len(from_json(bytes(lifted.rest))["data"]) < STEP_BYTES

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from contracts import (
+    endpoints,
     keys,
     logs,
     pool,
@@ -22,20 +23,19 @@ from contracts import (
 from contracts.message import Message
 from contracts.requests import Request
 
-HOMES = frozenset(
-    module.__name__
-    for module in (
-        keys,
-        logs,
-        pool,
-        requests,
-        sessions,
-        tasks,
-        usage,
-        webhooks,
-        workers,
-    )
+_HOMES = (
+    endpoints,
+    keys,
+    logs,
+    pool,
+    requests,
+    sessions,
+    tasks,
+    usage,
+    webhooks,
+    workers,
 )
+HOMES = frozenset(module.__name__ for module in _HOMES)
 
 
 def messages() -> list[type[Message]]:

@@ -15,11 +15,24 @@ from contracts.message import Command, Event, Secret, Value
 from contracts.requests import Request, Task
 
 TaskEnded = Literal["task.succeeded", "task.failed", "task.cancelled"]
-Occasion = Literal[TaskEnded, "test"]
+Noticed = Literal[
+    "notice.session_expired",
+    "notice.session_blocked",
+    "notice.pool_empty",
+    "notice.credits_low",
+    "notice.dead_letters",
+    "notice.disk_low",
+    "notice.service_gone",
+    "notice.webhook_off",
+]
+Occasion = Literal[TaskEnded, Noticed, "test"]
 """What is told, in the words that receivers see."""
 
-Form = Literal["standard"]
-"""How it is told: a signed webhook."""
+Wanted = Literal[Occasion, "task.*", "notice.*"]
+"""What an endpoint wants to hear."""
+
+EndpointKind = Literal["standard", "ntfy", "dingtalk", "wecom", "slack"]
+"""How it is told: as a signed webhook, or in the plain words of a chat."""
 
 DeliveryStatus = Literal["pending", "delivered", "failed"]
 
@@ -81,6 +94,13 @@ class DeliveryFailed(DeliveryTried):
     retry_after_seconds: float | None = None
 
 
+class Notice(Value):
+    """Something an operator should know; also a test."""
+
+    title: str
+    text: str
+
+
 class DueDelivery(Value):
     """What to send now, where, and signed with what. Lives in memory alone."""
 
@@ -89,13 +109,14 @@ class DueDelivery(Value):
     occasion: Occasion = "test"
     at: datetime | None = None
     """When it happened."""
-    form: Form = "standard"
+    kind: EndpointKind = "standard"
     url: Secret | None = None
     secrets: tuple[Secret, ...] = ()
     """Several while one takes the place of another."""
     base: str = ""
     """What links to the gateway begin with."""
     task: Task | None = None
+    notice: Notice | None = None
     unusable: str = ""
     """Why there is no URL, where there is none: no try will help."""
 

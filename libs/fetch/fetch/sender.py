@@ -23,6 +23,7 @@ PORTS = (
 )
 KEPT_BYTES = 1024  # of an answer's body
 BODY_SECONDS = 2.0  # the status is what counts
+_OWN = [("User-Agent", "jimeng-gateway"), ("Accept-Encoding", "identity")]
 _LOCAL = (".localhost", ".local", ".internal")
 
 
@@ -58,7 +59,7 @@ class Sender:
             asked(
                 connections,
                 check(url, self._allowed),
-                [*headers, ("Content-Length", str(len(body)))],
+                [*headers, *_OWN, ("Content-Length", str(len(body)))],
                 "POST",
                 body,
             ) as response,

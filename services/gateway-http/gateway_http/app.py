@@ -35,6 +35,7 @@ from gateway_http.routes import (
     tasks,
     usage,
     videos,
+    webhooks,
 )
 from gateway_http.settings import GatewaySettings
 from gateway_http.signin.bearers import by_jwt, verifier_of
@@ -162,7 +163,7 @@ def _web(parts: Parts) -> FastAPI:
     web.add_exception_handler(NatsError, _silent)
     for resource in (
         *(tasks, batches, steering, events, videos),
-        *(sessions, keys, usage, status),
+        *(sessions, keys, usage, webhooks, status),
     ):
         web.include_router(resource.router(parts))
     return web

@@ -20,9 +20,9 @@ from pydantic import (
 
 from contracts.requests import TaskFilter
 from contracts.values import Kind, Status
+from gateway_http.fields import Text, Word
 from gateway_http.moments import moment
 from gateway_http.problems import field_error, invalid
-from gateway_http.wish import Text, Word
 from jimeng import InvalidJob, find_model
 
 _DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)

@@ -19,8 +19,8 @@ from secrets import token_hex
 
 from pydantic_core import from_json
 
+from gateway_http.fields import MAX_PROMPT
 from gateway_http.problems import Problem, field_error, invalid
-from gateway_http.wish import MAX_PROMPT
 
 STEP_BYTES = 16 * 1024  # below 1 ms, whatever they are
 LONGEST_TEXT = 192 * 1024  # the longest prompt is 15,000 times \ud83e\udd8a

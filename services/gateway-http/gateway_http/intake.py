@@ -21,6 +21,7 @@ import blobs
 from contracts.requests import Task
 from contracts.values import FileRef
 from gateway_http import multipart, wish
+from gateway_http.fields import link
 from gateway_http.inline import EncodingError, decoded, lift
 from gateway_http.problems import (
     Problem,
@@ -203,7 +204,7 @@ async def _part(
 async def _link(part: multipart.Part, lent: Shelf) -> None:
     url = await _text(part)
     try:
-        lent.link("", wish.link(url))
+        lent.link("", link(url))
     except ValueError as error:
         text = f"must be a file or a URL: {error}"
         raise invalid_field(f"files.{len(lent.files)}", text) from None

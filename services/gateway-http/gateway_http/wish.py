@@ -1,119 +1,36 @@
 """What a client may ask for, checked field by field before anything is kept."""
 
-from base64 import b64decode
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, Self, cast
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
     StrictBool,
-    StringConstraints,
     TypeAdapter,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
-import fetch
-from contracts.message import now
 from contracts.requests import Task
 from contracts.values import Terms
-from gateway_http.moments import moment
+from gateway_http.fields import (
+    Ahead,
+    HookSecret,
+    Link,
+    Notes,
+    Prompt,
+    Text,
+    Whole,
+    Word,
+)
 from jimeng import InvalidJob, find_model
 
-MAX_PROMPT = 15_000
-MAX_METADATA = 16
-LONGEST_METADATA = 64 * 1024  # as a text: 16 times 64 and 512 characters, with room
-WHSEC = "whsec_"
-SHORTEST_KEY, LONGEST_KEY = 24, 64  # bytes (Standard Webhooks)
 _URL_SCHEMES = ("http:", "https:", "ftp:", "file:", "blob:", "//")
-
-
-def _no_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("a NUL character is not text")
-    return text
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must say what is to be seen")
-    return text
-
-
-def _no_bool(value: Any) -> Any:
-    """Refuse true for 1, which would be taken otherwise."""
-    if isinstance(value, bool):
-        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic's way
-    return value
-
-
-def _from_text(value: Any) -> Any:
-    """Read an object from its JSON text, as it comes in a form."""
-    if not isinstance(value, str):
-        return value
-    if len(value) > LONGEST_METADATA:
-        raise ValueError(f"must be shorter than {LONGEST_METADATA} characters")
-    try:
-        return _TEXTS.validate_json(value)
-    except ValueError:
-        text = f"must be a JSON object of texts, at most {MAX_METADATA}"
-        raise ValueError(text) from None
-
-
-def _ahead(value: Any) -> datetime:
-    """Read a moment (RFC 3339) that is still to come."""
-    found = moment(value)
-    if found <= now():
-        raise ValueError("must be in the future")
-    return found
-
-
-_TEXTS = TypeAdapter(dict[str, str])  # makes nothing of what is something else
-Text = Annotated[str, AfterValidator(_no_nul)]
-Word = Annotated[Text, StringConstraints(min_length=1, max_length=100)]
-Whole = Annotated[int, BeforeValidator(_no_bool)]
-Key = Annotated[Text, StringConstraints(min_length=1, max_length=64)]
-Note = Annotated[Text, StringConstraints(max_length=512)]
-
-
-def link(url: str) -> str:
-    """Check a URL's form, without asking anybody. Raises ValueError."""
-    try:
-        fetch.parse(url)
-    except fetch.ForbiddenURLError as error:
-        raise ValueError(str(error)) from None
-    return url
-
-
-Link = Annotated[str, AfterValidator(link)]
-
-
-def _usable_secret(secret: SecretStr) -> SecretStr:
-    """Check a webhook's secret; the Base64 of `whsec_…` must be a key's."""
-    text = secret.get_secret_value()
-    if not text.startswith(WHSEC):
-        return secret
-    try:
-        size = len(b64decode(text.removeprefix(WHSEC), validate=True))
-    except ValueError:
-        size = 0
-    if not SHORTEST_KEY <= size <= LONGEST_KEY:
-        text = f"whsec_ is followed by the Base64 of {SHORTEST_KEY} to {LONGEST_KEY}"
-        raise ValueError(f"{text} bytes")
-    return secret
-
-
-HookSecret = Annotated[
-    SecretStr, Field(min_length=1, max_length=256), AfterValidator(_usable_secret)
-]
 
 
 class ReferenceFile(BaseModel):
@@ -156,9 +73,7 @@ class Wish(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    prompt: Annotated[
-        Text, StringConstraints(max_length=MAX_PROMPT), AfterValidator(_not_blank)
-    ] = Field(
+    prompt: Prompt = Field(
         description="What is to be seen. In a video's, `@1` is the first file, "
         "`@image_file_2` the second image.",
         examples=["a fox in the snow"],
@@ -183,15 +98,15 @@ class Wish(BaseModel):
     priority: Annotated[Whole, Field(ge=0, le=9)] = Field(
         5, description="Higher goes first."
     )
-    metadata: Annotated[
-        dict[Key, Note], BeforeValidator(_from_text), Field(max_length=MAX_METADATA)
-    ] = Field({}, description="Your own notes, given back.", examples=[{"shot": "12"}])
+    metadata: Notes = Field(
+        {}, description="Your own notes, given back.", examples=[{"shot": "12"}]
+    )
     max_attempts: Annotated[Whole, Field(ge=1, le=50)] = Field(
         8,
         description="After so many tries it fails, unless the last failed for an "
         "account's sake.",
     )
-    deadline: Annotated[datetime, BeforeValidator(_ahead)] | None = Field(
+    deadline: Ahead | None = Field(
         None,
         description="When it fails if the site has not finished it (RFC 3339).",
         examples=["2026-01-31T12:00:00Z"],

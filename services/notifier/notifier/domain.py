@@ -16,6 +16,8 @@ from contracts.webhooks import (
     DeliveryTried,
     DueDelivery,
 )
+from notifier.forms import body_of
+from notifier.plain import Outgoing, plain, refused
 
 PREFIX = "whsec_"
 SHOWN_BYTES = 1024
@@ -24,14 +26,21 @@ _OK = range(200, 300)
 _REDIRECTS = range(300, 400)
 
 
+def outgoing(command: Deliver, due: DueDelivery, now: datetime) -> Outgoing:
+    """Return what is posted, as the receiver takes it."""
+    if due.kind != "standard":
+        return plain(due, now)
+    body = body_of(command, due)
+    url = due.url.get_secret_value() if due.url else ""
+    return Outgoing(url, headers(command, due, body, now), body)
+
+
 def headers(
     command: Deliver, due: DueDelivery, body: bytes, now: datetime
 ) -> list[tuple[str, str]]:
     """Return the headers of one try; signed at `now`, with every secret there is."""
     found = {
         "Content-Type": "application/json",
-        "User-Agent": "jimeng-gateway",
-        "Accept-Encoding": "identity",
         "webhook-id": command.delivery,
         "webhook-timestamp": str(int(now.timestamp())),
         "X-Jimeng-Event": due.occasion,
@@ -97,7 +106,8 @@ class Attempt:
         told = self._told(body, seconds)
         told |= {"status": answer.status, "response": answer.body}
         if answer.status in _OK:
-            return Delivered(**told)
+            why = refused(self.due.kind, answer.body)
+            return DeliveryFailed(**told, error=why) if why else Delivered(**told)
         return DeliveryFailed(
             **told,
             error=_words(answer.status),

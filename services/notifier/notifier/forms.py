@@ -22,6 +22,7 @@ def _standard(command: Deliver, due: DueDelivery) -> dict[str, Any]:
         "event": due.occasion,
         "delivery_id": command.delivery,
         "timestamp": _moment(due.at),
+        **({"notice": due.notice.model_dump()} if due.notice else {}),
         "task": _task(task) if task else None,
         "result": _result(task, due.base) if task else None,
         "error": _error(task) if task else None,

@@ -12,7 +12,6 @@ from contracts.delivery import Again
 from contracts.message import now
 from contracts.webhooks import AskDelivery, Deliver, DeliveryTried, DueDelivery
 from notifier import domain
-from notifier.forms import body_of
 
 MOST_TO_ONE = 8  # at a time to one place: a slow one must not keep the others waiting
 BUSY_SECONDS = 1.0
@@ -44,14 +43,12 @@ async def _tried(
     made = domain.Attempt(command, due)
     if due.url is None:
         return made.impossible(due.unusable)
-    body = body_of(command, due)
-    headers = domain.headers(command, due, body, now())
-    url, began = due.url.get_secret_value(), time.monotonic()
+    post, began = domain.outgoing(command, due, now()), time.monotonic()
     try:
-        answer = await sender.post(url, body, headers, seconds=seconds)
+        answer = await sender.post(post.url, post.body, post.headers, seconds=seconds)
     except fetch.FetchError as error:
-        return made.failed(str(error), body, time.monotonic() - began)
-    return made.answered(answer, body, time.monotonic() - began, now())
+        return made.failed(str(error), post.body, time.monotonic() - began)
+    return made.answered(answer, post.body, time.monotonic() - began, now())
 
 
 class Turns:

@@ -19,7 +19,15 @@ from runtime.durable import make_folder
 from runtime.roots import roots
 from runtime.sealing import Ring
 from runtime.service import App, fatal
-from scheduler import delivery_work, handlers, keeping, key_work, queueing
+from scheduler import (
+    delivery_work,
+    endpoint_work,
+    handlers,
+    keeping,
+    key_work,
+    queueing,
+)
+from scheduler.announcing import issue_due
 from scheduler.lease import Lease
 from scheduler.post import Post
 from scheduler.relay import Relay
@@ -64,7 +72,7 @@ def create_app(settings: SchedulerSettings) -> App:
 
     lookout = queueing.Lookout(settings.rules)
     post = Post()
-    writer = Writer(writing, lease, lookout.look, relay.take, post.due)
+    writer = Writer(writing, lease, lookout.look, relay.take, post)
     handlers.register(bus, writer, relay, settings.rules, vault)
     handlers.register_steering(bus, writer, settings.rules, ring)
     handlers.register_pool(bus, writer, vault)
@@ -72,6 +80,7 @@ def create_app(settings: SchedulerSettings) -> App:
     handlers.register_keys(bus, writer, relay, reads)
     keeping.register(bus, reads, writer)
     delivery_work.register(bus, writer, reads, ring)
+    endpoint_work.register(bus, writer, reads, ring)
 
     @asynccontextmanager
     async def database() -> AsyncIterator[None]:
@@ -107,7 +116,7 @@ def create_app(settings: SchedulerSettings) -> App:
         await _look_again(writer)
         async with (
             running(lambda: _reconcile(writer, reads, settings)),
-            running(lambda: post.run(writer)),
+            running(lambda: post.run(lambda: writer.do(issue_due))),
         ):
             yield
 

@@ -2,7 +2,9 @@
 
 import logging
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -12,9 +14,11 @@ from contracts.bus import Bus
 from contracts.webhooks import DeliveryTried, DueDelivery, Try
 from runtime import hooks
 from runtime.sealing import Ring, SealError
-from scheduler.domain.delivering import Delivery, after, anew
-from scheduler.post import send
-from scheduler.store import deliveries, tasks
+from scheduler.announcing import send
+from scheduler.domain.delivering import OWN, Delivery, after, anew
+from scheduler.domain.rows import Task
+from scheduler.endpoint_work import note_health, opened, signing
+from scheduler.store import deliveries, endpoints, tasks
 from scheduler.store.engine import reading
 from scheduler.views import view
 from scheduler.work import Rules, not_found, refusal
@@ -53,16 +57,20 @@ async def tried(turn: Turn, fact: DeliveryTried, rules: Rules) -> None:
     before = await deliveries.load(turn.db, fact.delivery)
     if before is None:
         return
+    test = before.occasion == "test"
     jitter = secrets.randbelow(1001) / 1000 * JITTER
-    delivery = after(before, fact, turn.now, rules.webhook_pauses, jitter)
+    pauses = () if test else rules.webhook_pauses
+    delivery = after(before, fact, turn.now, pauses, jitter)
     if delivery == before:
         return
     await deliveries.save(turn.db, delivery)
     await deliveries.note(turn.db, delivery.id, _try(fact))
-    turn.look_at(delivery.due_at)
+    turn.post.due(delivery.due_at)
     if delivery.status == "failed":
         about = {"task": delivery.task or "-", "delivery": delivery.id}
         log.warning("a webhook was given up: %s", delivery.error, extra=about)
+    if delivery.receiver != OWN and not test:
+        await note_health(turn, delivery.receiver, fact, rules)
 
 
 def _try(fact: DeliveryTried) -> Try:
@@ -77,20 +85,39 @@ async def _due(
     if delivery is None or (delivery.status, delivery.n) != ("pending", request.n):
         return DueDelivery(due=False)
     task = await tasks.load(db, delivery.task) if delivery.task else None
-    shown = {"occasion": delivery.occasion, "at": delivery.created_at}
-    if task is None or task.deleted_at or task.webhook is None:
-        return DueDelivery(**shown, unusable="its task was deleted")
-    try:
-        hook = hooks.open_(ring, task.webhook, task.id)
-    except SealError as error:
-        return DueDelivery(**shown, task=view(task), unusable=str(error))
-    return DueDelivery(
-        **shown,
-        url=SecretStr(hook.url),
-        secrets=(SecretStr(hook.secret),) if hook.secret else (),
-        base=hook.base,
-        task=view(task),
+    told = DueDelivery(
+        occasion=delivery.occasion,
+        at=delivery.created_at,
+        task=view(task) if task else None,
+        notice=delivery.notice,
     )
+    try:
+        where = await _where(db, delivery, task, ring)
+    except (SealError, LookupError) as error:
+        where = {"unusable": str(error)}
+    return told.model_copy(update=where)
+
+
+async def _where(
+    db: AsyncConnection, delivery: Delivery, task: Task | None, ring: Ring
+) -> dict[str, Any]:
+    """Return where a delivery goes. Raises LookupError: nowhere any more."""
+    if delivery.receiver == OWN:
+        if task is None or task.webhook is None:
+            raise LookupError("its task was deleted")
+        hook = hooks.open_(ring, task.webhook, task.id)
+        signed = (SecretStr(hook.secret),) if hook.secret else ()
+        return {"url": SecretStr(hook.url), "secrets": signed, "base": hook.base}
+    endpoint = await endpoints.load(db, delivery.receiver)
+    if endpoint is None or not (endpoint.enabled or delivery.occasion == "test"):
+        raise LookupError("its endpoint is switched off")
+    kept = opened(ring, endpoint)
+    return {
+        "kind": endpoint.kind,
+        "url": SecretStr(kept.url),
+        "secrets": signing(endpoint, kept),
+        "base": kept.base,
+    }
 
 
 async def _replay(turn: Turn, wish: asked.ReplayDelivery) -> asked.Delivery:
@@ -103,7 +130,7 @@ async def _replay(turn: Turn, wish: asked.ReplayDelivery) -> asked.Delivery:
     delivery = anew(delivery, turn.now)
     await deliveries.save(turn.db, delivery)
     send(turn, delivery)
-    turn.look_at(delivery.due_at)
+    turn.post.due(delivery.due_at)
     return await _view(turn.db, delivery.id)
 
 
@@ -115,7 +142,7 @@ async def _page(
     except ValueError as error:
         text = f"cursor: {error}"
         raise refusal(422, "invalid-cursor", text, "cursor") from None
-    urls = await tasks.webhook_urls(db, [each.task for each in found if each.task])
+    urls = await _urls(db, found)
     shown = tuple(_shown(each, urls) for each in found)
     return asked.DeliveryPage(deliveries=shown, cursor=cursor)
 
@@ -124,17 +151,26 @@ async def _view(db: AsyncConnection, delivery_id: str) -> asked.Delivery:
     delivery = await deliveries.load(db, delivery_id)
     if delivery is None:
         raise not_found("delivery")
-    urls = await tasks.webhook_urls(db, [delivery.task] if delivery.task else [])
     tries = await deliveries.tries_of(db, delivery_id)
-    return _shown(delivery, urls).model_copy(update={"tries": tries})
+    return _shown(delivery, await _urls(db, [delivery])).model_copy(
+        update={"tries": tries}
+    )
+
+
+async def _urls(db: AsyncConnection, found: Sequence[Delivery]) -> dict[str, str]:
+    """Return what is shown of the URLs of endpoints, and of the tasks told of."""
+    own = [d.task for d in found if d.task and d.receiver == OWN]
+    return await tasks.webhook_urls(db, own) | await endpoints.shown(db)
 
 
 def _shown(delivery: Delivery, urls: dict[str, str]) -> asked.Delivery:
+    own = delivery.receiver == OWN
     return asked.Delivery(
         id=delivery.id,
         occasion=delivery.occasion,
         task=delivery.task,
-        url=urls.get(delivery.task or "", ""),
+        endpoint=None if own else delivery.receiver,
+        url=urls.get((delivery.task or "") if own else delivery.receiver, ""),
         status=delivery.status,
         n=delivery.n,
         due_at=delivery.due_at,

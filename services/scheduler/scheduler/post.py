@@ -1,16 +1,17 @@
-"""Sees to it that deliveries are sent when they are due, also after a restart."""
+"""What every transaction may ask of deliveries: who listens, and when one is due."""
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from contracts.message import now
-from contracts.webhooks import Deliver
-from scheduler.domain.delivering import PATIENCE, Delivery
-from scheduler.store import deliveries
-from scheduler.writer import Turn, Writer
+from contracts.webhooks import Occasion
+from scheduler.domain.endpoints import Endpoint
+from scheduler.store import endpoints
 
 LONGEST_SECONDS = 60.0  # between two looks at the clock, which somebody may set
 TROUBLE_SECONDS = 5.0
@@ -18,11 +19,34 @@ log = logging.getLogger("scheduler")
 
 
 class Post:
-    """Knows when the next delivery is due, and looks for more only then."""
+    """Knows the standing endpoints, and when the next delivery is due.
+
+    There is one writer, so what it has read holds until it writes: a task's end costs
+    no query where nobody listens.
+    """
 
     def __init__(self) -> None:
+        self._known: list[Endpoint] | None = None
+        self._changing = False
         self._at: datetime | None = None
         self._sooner = asyncio.Event()
+
+    async def listeners(self, db: AsyncConnection, occasion: Occasion) -> list[str]:
+        """Return which endpoints are told of this."""
+        known = self._known
+        if known is None:
+            known = await endpoints.every(db)
+            # Before its commit, nobody knows whether a change will hold.
+            self._known = None if self._changing else known
+        return [each.id for each in known if each.wants(occasion)]
+
+    def changing(self, committed: list[Callable[[], None]]) -> None:
+        """Take the endpoints for unknown until the present change is committed."""
+        self._known, self._changing = None, True
+        committed.append(self._changed)
+
+    def _changed(self) -> None:
+        self._known, self._changing = None, False
 
     def due(self, moment: datetime | None) -> None:
         """Look at this moment, at the latest."""
@@ -30,14 +54,17 @@ class Post:
             self._at = moment
             self._sooner.set()
 
-    async def run(self, writer: Writer) -> None:
-        """Issue what is due, for ever; at first, what an earlier run has left."""
+    async def run(self, issue: Callable[[], Awaitable[datetime | None]]) -> None:
+        """Have issued what is due, for ever; at first, what an earlier run has left.
+
+        `issue` returns when to look again.
+        """
         self.due(now())
         while True:
             await self._wait()
             self._at = None
             try:
-                self.due(await writer.do(issue_due))
+                self.due(await issue())
             except Exception:
                 log.exception("deliveries not looked after, again soon")
                 await asyncio.sleep(TROUBLE_SECONDS)
@@ -54,17 +81,3 @@ class Post:
         if self._at is None:
             return LONGEST_SECONDS
         return min((self._at - now()).total_seconds(), LONGEST_SECONDS)
-
-
-async def issue_due(turn: Turn) -> datetime | None:
-    """Have sent what is due; return when to look again."""
-    for each in await deliveries.due(turn.db, turn.now):
-        send(turn, each, once=True)
-        await deliveries.save(turn.db, replace(each, due_at=turn.now + PATIENCE))
-    return await deliveries.next_due(turn.db)
-
-
-def send(turn: Turn, delivery: Delivery, *, once: bool = False) -> None:
-    """Have the latest try of a delivery made."""
-    command = Deliver(delivery=delivery.id, n=delivery.n, task=delivery.task or "-")
-    turn.say(command, once=once)

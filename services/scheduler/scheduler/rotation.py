@@ -1,6 +1,7 @@
 """The root secrets: the present one, the one before, and going from one to the next."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy.engine import URL
@@ -10,8 +11,9 @@ from runtime import hooks
 from runtime.roots import root_file, roots
 from runtime.sealing import Ring, SealError, forget_previous, rotate
 from runtime.settings import SettingsError
+from scheduler.endpoint_work import opened, seal
 from scheduler.settings import SchedulerSettings
-from scheduler.store import tasks
+from scheduler.store import endpoints, tasks
 from scheduler.store.engine import database_url, writing, writing_engine
 from scheduler.store.migrate import migrate
 from scheduler.vault import Vault
@@ -72,3 +74,7 @@ async def _seal_webhooks(db: AsyncConnection, ring: Ring) -> None:
         if hooks.is_old(ring, webhook):
             hook = hooks.open_(ring, webhook, task)
             await tasks.seal(db, task, hooks.seal(ring, hook, task, webhook.shown))
+    for endpoint in await endpoints.every(db):
+        if ring.is_old(endpoint.sealed):
+            sealed = seal(ring, endpoint.id, opened(ring, endpoint))
+            await endpoints.save(db, replace(endpoint, sealed=sealed))

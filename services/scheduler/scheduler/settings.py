@@ -70,6 +70,12 @@ class SchedulerSettings(
         description="Pauses between the tries of a webhook, each a little longer.",
     )
 
+    webhook_off_secs: float = Field(
+        432_000,
+        gt=0,
+        description="A standing webhook that took nothing for so long is switched off.",
+    )
+
     session_policy: Policy = Field(
         "lru",
         description="Which account is next: lru (least recently used), idle (fewest "
@@ -106,4 +112,5 @@ class SchedulerSettings(
             concurrency=self.concurrency,
             policy=self.session_policy,
             webhook_pauses=self._webhook_pauses,
+            webhook_patience=timedelta(seconds=self.webhook_off_secs),
         )

@@ -52,6 +52,8 @@ class Rules:
     policy: Policy = "lru"
     webhook_pauses: tuple[timedelta, ...] = ()
     """Between the tries of a delivery."""
+    webhook_patience: timedelta = timedelta(days=5)
+    """After which an endpoint that takes nothing is switched off."""
 
 
 def refusal(

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from contracts.message import now
 from contracts.requests import Refusal, RequestRefusedError
 from scheduler.lease import DeposedError, Lease
+from scheduler.post import Post
 from scheduler.store import outbox
 from scheduler.store.engine import is_full, writing
 from scheduler.store.outbox import Parcel, Said
@@ -38,8 +39,7 @@ class Turn:
     parcels: list[Parcel] = field(default_factory=list)
     committed: list[Callable[[], None]] = field(default_factory=list)
     """What to call once it is."""
-    look_at: Callable[[datetime | None], None] = lambda _: None
-    """Takes the moment at which a delivery is due."""
+    post: Post = field(default_factory=Post)
 
     def say(self, message: Said, *, once: bool = False) -> None:
         """Publish after the commit; `once`: not again where it is still there."""
@@ -114,13 +114,13 @@ class Writer:
         lease: Lease,
         after: After,
         tell: Callable[[list[Parcel]], None],
-        look_at: Callable[[datetime | None], None] = lambda _: None,
+        post: Post | None = None,
     ) -> None:
         self._engine = engine
         self._lease = lease
         self._after = after
         self._tell = tell
-        self._look_at = look_at
+        self._post = post or Post()
         self._waiting: list[_Piece] = []
         self._more = asyncio.Event()
 
@@ -167,7 +167,7 @@ class Writer:
     async def _transact(self, pieces: list[_Piece]) -> float | None:
         async with writing(self._engine) as db:
             await self._lease.check(db)
-            turn = Turn(db, now(), look_at=self._look_at)
+            turn = Turn(db, now(), post=self._post)
             for piece in pieces:
                 if not await self._one(turn, piece, alone=len(pieces) == 1):
                     await db.rollback()

@@ -9,6 +9,7 @@ from contracts.webhooks import (
     DeliveryFailed,
     DeliveryStatus,
     DeliveryTried,
+    Notice,
     Occasion,
 )
 
@@ -37,6 +38,7 @@ class Delivery:
     due_at: datetime | None = None
     error: str | None = None
     delivered_at: datetime | None = None
+    notice: Notice | None = None
 
 
 def after(

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy import RowMapping, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.webhooks import ListDeliveries, Try
+from contracts.webhooks import ListDeliveries, Notice, Try
 from scheduler.domain.delivering import Delivery
 from scheduler.store.hook_tables import deliveries, tries
 
@@ -19,7 +20,7 @@ _DUE = select(*_FIELDS).where(deliveries.c.due_at.is_not(None))
 
 async def add(db: AsyncConnection, found: Sequence[Delivery]) -> None:
     """Insert deliveries; one there is already, of the same cause, stays alone."""
-    rows = [asdict(each) for each in found]
+    rows = [_row(each) for each in found]
     await db.execute(upsert(deliveries).on_conflict_do_nothing(), rows)
 
 
@@ -27,7 +28,7 @@ async def load(db: AsyncConnection, delivery_id: str) -> Delivery | None:
     """Return a delivery."""
     query = select(*_FIELDS).where(deliveries.c.id == delivery_id)
     row = (await db.execute(query)).mappings().one_or_none()
-    return Delivery(**row) if row else None
+    return _of(row) if row else None
 
 
 async def save(db: AsyncConnection, delivery: Delivery) -> None:
@@ -43,7 +44,7 @@ async def due(db: AsyncConnection, now: datetime) -> list[Delivery]:
     """Return what is to be sent now, the longest due first."""
     query = _DUE.where(deliveries.c.due_at <= now)
     rows = await db.execute(query.order_by(deliveries.c.due_at).limit(AT_ONCE))
-    return [Delivery(**row) for row in rows.mappings()]
+    return [_of(row) for row in rows.mappings()]
 
 
 async def next_due(db: AsyncConnection) -> datetime | None:
@@ -83,7 +84,7 @@ async def page(
     if wish.cursor:
         query = query.where(place < _place_of(wish.cursor))
     rows = (await db.execute(query.limit(wish.limit + 1))).mappings().all()
-    found = [Delivery(**row) for row in rows[: wish.limit]]
+    found = [_of(row) for row in rows[: wish.limit]]
     return found, _cursor(found[-1]) if len(rows) > wish.limit else None
 
 
@@ -102,6 +103,26 @@ async def forget(db: AsyncConnection, task_id: str) -> None:
     its = select(deliveries.c.id).where(deliveries.c.task == task_id)
     await db.execute(delete(tries).where(tries.c.delivery.in_(its)))
     await db.execute(delete(deliveries).where(deliveries.c.task == task_id))
+
+
+async def stop(db: AsyncConnection, receiver: str, why: str) -> None:
+    """Give up whatever a receiver has not got yet."""
+    await db.execute(
+        update(deliveries)
+        .where(deliveries.c.receiver == receiver, deliveries.c.status == "pending")
+        .values(status="failed", due_at=None, error=why)
+    )
+
+
+def _row(delivery: Delivery) -> dict[str, Any]:
+    notice = delivery.notice.model_dump() if delivery.notice else None
+    return {**asdict(delivery), "notice": notice}
+
+
+def _of(row: RowMapping) -> Delivery:
+    values: dict[str, Any] = dict(row)
+    notice = values["notice"] and Notice.model_validate(values["notice"])
+    return Delivery(**{**values, "notice": notice})
 
 
 def _cursor(delivery: Delivery) -> str:

@@ -1,8 +1,38 @@
-"""The tables of webhooks: what is told, and how each try went."""
+"""The tables of webhooks: to whom, what is told, and how each try went."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    text,
+)
 
 from scheduler.store.tables import Moment, metadata
+
+# A removed one stays for its deliveries; its secrets are gone.
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("description", Text, nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("off_reason", Text),
+    Column("failing_since", Moment),
+    Column("previous_until", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
 
 deliveries = Table(
     "deliveries",
@@ -19,6 +49,7 @@ deliveries = Table(
     Column("error", Text),
     Column("created_at", Moment, nullable=False),
     Column("delivered_at", Moment),
+    Column("notice", JSON(none_as_null=True)),
     Index("ix_deliveries_newest", "created_at", "id"),
     # Everybody hears of one happening once.
     Index("uq_deliveries_cause", "receiver", "cause", unique=True),
