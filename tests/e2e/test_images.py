@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from jimeng_client import Client
-from support import PLAIN
+from support import PLAIN, http
 
 
 @pytest.fixture
@@ -65,3 +65,27 @@ def test_pictures_from_a_picture_of_which_the_site_refuses_one(gateway, site, tm
     assert [each.index for each in task.results] == [0, 1, 2]
     order = order_of(site, task)
     assert (order["mode"], len(order["references"])) == ("blend", 1)
+
+
+def test_one_request_waits_for_its_pictures(deployment):
+    sent = {"prompt": "a fox in the rain", "size": "1024x576", "n": 2}
+    url = f"{deployment.url}/v1/images/generations"
+    answer = http.post(url, json=sent, timeout=60)
+    assert answer.status_code == 200, answer.text
+    data = answer.json()["data"]
+    assert [each["revised_prompt"] for each in data] == ["a fox in the rain"] * 2
+    for each in data:
+        picture = http.get(each["url"])
+        assert picture.headers["content-type"] == "image/jpeg"
+        with Image.open(io.BytesIO(picture.content)) as found:
+            assert found.size == (1024, 576)
+
+
+def test_a_prompt_the_site_refuses_is_told_in_one_answer(deployment):
+    sent = {"prompt": "[[fail:2038]] x", "size": "1024x576"}
+    url = f"{deployment.url}/v1/images/generations"
+    answer = http.post(url, json=sent, timeout=60)
+    assert answer.status_code == 400, answer.text
+    error = answer.json()["error"]
+    assert error["code"] == "content_policy_violation"
+    assert error["upstream_code"] == "2038"

@@ -28,6 +28,7 @@ from gateway_http.parts import problems as problems_of
 from gateway_http.routes import (
     batches,
     events,
+    images,
     keys,
     sessions,
     status,
@@ -108,7 +109,7 @@ def create_app(
         hub=hub,
         slots=Slots(settings.limits),
         public_url=settings.public_url,
-        patience=patience or Patience(),
+        patience=patience or Patience(wait=settings.wait_secs),
     )
     own = OwnHosts(lambda: listening.port, settings.public_url)
     limited = Limited(_web(parts), bus, clock)
@@ -162,7 +163,7 @@ def _web(parts: Parts) -> FastAPI:
     problems.register(web)
     web.add_exception_handler(NatsError, _silent)
     for resource in (
-        *(tasks, batches, steering, events, videos),
+        *(tasks, batches, steering, events, images, videos),
         *(sessions, keys, usage, webhooks, status),
     ):
         web.include_router(resource.router(parts))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fetch import LONGEST_URL
+from gateway_http.image_wish import ImageWish
 from gateway_http.repeats import HEADER
 from gateway_http.wish import Retry, Wish
 
@@ -48,6 +49,31 @@ def retry_body() -> dict[str, Any]:
     }
     body = {"application/json": {"schema": schema, "examples": examples}}
     return _told(body, required=False)
+
+
+def image_body() -> dict[str, Any]:
+    """Describe the two forms of a body that asks for images."""
+    schema = _schema(ImageWish)
+    fields = schema["properties"]
+    for name in ("files", "duration", "function_mode"):
+        del fields[name]
+    text = {"type": "string", "description": "A URL, or a data: URI."}
+    given = {"anyOf": [text, {**_file("url", text), "additionalProperties": False}]}
+    many = {"type": "array", "maxItems": 10, "items": given}
+    told = "Images to start from; `images` and `files` mean the same."
+    fields["image"] = {"anyOf": [many, given], "description": told}
+    binary = {"type": "string", "format": "binary"}
+    parts = {"type": "array", "items": {"anyOf": [binary, _URL]}, "description": told}
+    form = {**schema, "properties": {**fields, "image": parts}}
+    examples = {
+        "text": {"value": {"prompt": "a fox in the snow", "size": "2560x1440"}},
+        "image": {"value": {"prompt": "in the rain", "image": [EXAMPLE_URL]}},
+    }
+    content = {
+        "application/json": {"schema": schema, "examples": examples},
+        "multipart/form-data": {"schema": form},
+    }
+    return _told(content, required=True)
 
 
 def _schema(kind: type[Wish]) -> dict[str, Any]:

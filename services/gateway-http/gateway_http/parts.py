@@ -29,6 +29,7 @@ class Patience:
     """How long a stream may be silent before it says that it lives."""
     stream: float = 900.0
     """How long one may last: a key may be disabled meanwhile."""
+    wait: float = 300.0
 
 
 @dataclass(frozen=True)

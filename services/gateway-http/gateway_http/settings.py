@@ -50,6 +50,12 @@ class GatewaySettings(
         description="Where clients reach us, https://video.example.org for example; "
         "empty: the request's Host.",
     )
+    wait_secs: float = Field(
+        300,
+        gt=0,
+        le=3600,
+        description="How long a request for images waits for them before it is 504.",
+    )
     auth_enabled: bool = Field(
         default=False,
         description="Whether each request needs a key (`jimeng keys create --admin`).",
