@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from gateway_http.fields import Text, Whole, Word
 from gateway_http.intake import Form
-from gateway_http.wish import Text, Whole, Wish, Word
+from gateway_http.wish import Wish
 from jimeng import DEFAULT_IMAGE_MODEL, PER_JOB, SIZES, shape_of
 
 IMAGES = ("image", "images", "files", "file_paths", "filePaths")
