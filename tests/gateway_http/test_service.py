@@ -6,10 +6,13 @@ import os
 import re
 import time
 
+import httpx
 import pytest
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
 
 from contracts.values import ResultRef
-from gateway_http.guard import OwnHosts
+from gateway_http.guard import Guard, OwnHosts
 from gateway_http.settings import GatewaySettings
 from runtime.settings import SettingsError, load
 
@@ -33,6 +36,24 @@ PUBLIC = "https://video.example.org"
 )
 def test_only_loopback_and_the_public_name_are_our_hosts(host, own):
     assert OwnHosts(lambda: 5100, PUBLIC).has_host(host) is own
+
+
+async def test_a_guest_page_does_not_bring_cookies():
+    seen = {}
+
+    async def app(scope, receive, send):
+        seen.update(Headers(scope=scope))
+        await PlainTextResponse("")(scope, receive, send)
+
+    guest = "https://app.example.org"
+    guard = Guard(app, "gateway-http", OwnHosts(lambda: 5100, PUBLIC), [guest])
+    headers = {"origin": guest, "cookie": "a=b", "host": "video.example.org"}
+    transport = httpx.ASGITransport(guard)
+    async with httpx.AsyncClient(transport=transport, base_url=PUBLIC) as client:
+        assert (await client.get("/", headers=headers)).status_code == 200
+        assert "cookie" not in seen
+        await client.get("/", headers=headers | {"origin": PUBLIC})
+        assert seen["cookie"] == "a=b"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +91,32 @@ async def test_a_foreign_host_or_origin_is_refused_on_every_path(gateway, schedu
     assert (forged.status_code, forged.json()["type"]) == (403, "foreign_origin")
     assert ping.status_code == 421
     assert own.status_code == 201
+
+
+async def test_a_page_that_the_operator_lets_in_may_ask_without_cookies(
+    scheduler, all_beat, run_gateway
+):
+    await all_beat()
+    page = {"origin": "https://app.example.org"}
+    async with run_gateway(cors_origins="https://app.example.org") as gateway:
+        asking = page | {
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization,idempotency-key",
+        }
+        allowed = await gateway.http.options("/api/v1/tasks", headers=asking)
+        made = await gateway.http.post(
+            "/api/v1/tasks", json={"prompt": "a fox"}, headers=page
+        )
+        other = await gateway.http.options(
+            "/api/v1/tasks", headers=asking | {"origin": "https://evil.example"}
+        )
+
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == page["origin"]
+    assert "access-control-allow-credentials" not in allowed.headers
+    assert made.status_code == 201
+    assert made.headers["access-control-allow-origin"] == page["origin"]
+    assert (other.status_code, other.json()["type"]) == (403, "foreign_origin")
 
 
 async def test_links_are_built_from_public_url(scheduler, all_beat, run_gateway, until):

@@ -74,6 +74,7 @@ def split_list(value: Any) -> Any:
 
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
+OriginList = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(split_list)]
 NumberList = Annotated[
     tuple[NonNegativeFloat, ...], NoDecode, BeforeValidator(split_list)
 ]

@@ -14,6 +14,7 @@ from contracts.counting import REQUESTS, TASKS
 from contracts.keys import KeyEntry
 from contracts.message import now
 from gateway_http import problems, repeats
+from gateway_http.cors import with_cors
 from gateway_http.guard import Guard, OwnHosts
 from gateway_http.hooks import Hooks
 from gateway_http.identity import Identified, Way, by_admin_token, by_key
@@ -113,7 +114,9 @@ def create_app(
     )
     own = OwnHosts(lambda: listening.port, settings.public_url)
     limited = Limited(_web(parts), bus, clock)
-    guard = Guard(Identified(limited, _ways(settings, bus)), SERVICE, own)
+    known = Identified(limited, _ways(settings, bus))
+    web = with_cors(known, settings.cors_origins)
+    guard = Guard(web, SERVICE, own, settings.cors_origins)
     serving = Serving(guard, listening, stopping=hub.close)
     return Gateway(bus, listening, serving, store, hub)
 

@@ -6,7 +6,7 @@ request with a Host or an Origin that is not ours is refused (DNS rebinding, CSR
 
 import logging
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Collection, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,10 +55,17 @@ class OwnHosts:
 class Guard:
     """The outermost layer of the HTTP service."""
 
-    def __init__(self, app: ASGIApp, service: str, own: OwnHosts) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        service: str,
+        own: OwnHosts,
+        guests: Collection[str] = (),
+    ) -> None:
         self._app = app
         self._service = service
         self._own = own
+        self._guests = guests  # origins of others that may ask
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and log it."""
@@ -85,10 +92,14 @@ class Guard:
                 line.write()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if problem := self._foreign(Headers(scope=scope)):
+        headers = MutableHeaders(scope=scope)
+        if problem := self._foreign(headers):
             response = problem_response(problem, scope["request_id"])
             await response(scope, receive, send)
             return
+        if headers.get("origin") in self._guests:
+            del headers["cookie"]  # a guest's page must not act as who is signed in
+            scope["headers"] = headers.raw
         await self._app(scope, receive, send)
 
     def _foreign(self, headers: Headers) -> Problem | None:
@@ -99,8 +110,10 @@ class Guard:
                 "this Host is not ours: set PUBLIC_URL to how clients reach us",
             )
         origin = headers.get("origin")
-        if origin is not None and not self._own.has_origin(origin):
-            return Problem(403, "foreign_origin", "pages of other sites are refused")
+        known = origin is None or origin in self._guests
+        if not known and not self._own.has_origin(origin or ""):
+            text = "pages of other sites are refused, but for those in CORS_ORIGINS"
+            return Problem(403, "foreign_origin", text)
         return None
 
 

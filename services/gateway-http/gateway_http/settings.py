@@ -9,6 +9,7 @@ from gateway_http.live.slots import Limits
 from gateway_http.signin.settings import SignInSettings
 from runtime.settings import (
     Origin,
+    OriginList,
     SecretSettings,
     Settings,
     StorageSettings,
@@ -49,6 +50,11 @@ class GatewaySettings(
         "",
         description="Where clients reach us, https://video.example.org for example; "
         "empty: the request's Host.",
+    )
+    cors_origins: OriginList = Field(
+        (),
+        description="Origins whose pages may ask, https://app.example.org for example, "
+        "separated by commas; without cookies. None by default.",
     )
     wait_secs: float = Field(
         300,
