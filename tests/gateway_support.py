@@ -50,7 +50,7 @@ from contracts.values import TERMINAL, ResultRef
 from gateway_http.app import Gateway, create_app
 from gateway_http.parts import Patience
 from gateway_http.settings import GatewaySettings
-from gateway_http.workers import SERVICES
+from runtime.heartbeat import SERVICES
 from runtime.settings import load
 from support import PLAIN
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from gateway_support import run_gateway
+from gateway_support import beat, run_gateway
 from notifier.app import create_app
 from notifier.settings import Settings
 from receiver_support import receiving
 from scheduler_support import Stage
 from workers_support import read_settings, running
 
-__all__ = ["run_gateway"]
+__all__ = ["beat", "run_gateway"]
 PAUSES = "0,0,0"
 
 

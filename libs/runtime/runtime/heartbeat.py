@@ -19,6 +19,18 @@ from contracts.bus import Bus
 from contracts.message import now
 from runtime.background import running
 
+SERVICES = (
+    "gateway-http",
+    "scheduler",
+    "uploader",
+    "signer",
+    "poller",
+    "downloader",
+    "notifier",
+    "log-streamer",
+)
+"""Who must live for everything to work."""
+
 BEAT_SECONDS = 3.0
 LOOK_SECONDS = 0.2  # so soon a change is told
 TTL_SECONDS = 10

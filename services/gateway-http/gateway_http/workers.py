@@ -7,18 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from contracts.bus import Bus
-from runtime.heartbeat import living
+from runtime.heartbeat import SERVICES, living
 
-SERVICES = (
-    "gateway-http",
-    "scheduler",
-    "uploader",
-    "signer",
-    "poller",
-    "downloader",
-    "notifier",
-    "log-streamer",
-)
 FRESH_SECONDS = 1.0
 PATIENCE_SECONDS = 2.0
 NO_BROWSER = (

@@ -25,6 +25,7 @@ from scheduler import (
     handlers,
     keeping,
     key_work,
+    noticing,
     queueing,
 )
 from scheduler.announcing import issue_due
@@ -115,7 +116,7 @@ def create_app(settings: SchedulerSettings) -> App:
         await _tell_keys(bus, writer)
         await _look_again(writer)
         async with (
-            running(lambda: _reconcile(writer, reads, settings)),
+            running(lambda: _reconcile(bus, writer, reads, settings)),
             running(lambda: post.run(lambda: writer.do(issue_due))),
         ):
             yield
@@ -135,7 +136,7 @@ async def _tell_keys(bus: Bus, writer: Writer) -> None:
 
 
 async def _reconcile(
-    writer: Writer, reads: AsyncEngine, settings: SchedulerSettings
+    bus: Bus, writer: Writer, reads: AsyncEngine, settings: SchedulerSettings
 ) -> None:
     """Look again and again at what may have been lost, and at what is too old."""
     days = settings.retention_days
@@ -143,6 +144,8 @@ async def _reconcile(
     while True:
         await asyncio.sleep(settings.reconcile_secs)
         await _look_again(writer)
+        with _shielded("what operators should know"):
+            await noticing.look(bus, writer, settings.notices)
         with _shielded("old files"):
             await keeping.delete_old(reads, writer, kept)
 

@@ -14,6 +14,7 @@ from runtime.settings import (
     Settings,
     UpstreamSettings,
 )
+from scheduler.domain import noticing
 from scheduler.domain.choice import Policy
 from scheduler.domain.steps import Limits
 from scheduler.sends import SOONER
@@ -76,6 +77,19 @@ class SchedulerSettings(
         description="A standing webhook that took nothing for so long is switched off.",
     )
 
+    notice_low_credits: int = Field(
+        30, ge=0, description="Operators are told of accounts with fewer; 0: of none."
+    )
+    notice_after_secs: float = Field(
+        60,
+        ge=0,
+        description="Operators are told when for so long a service is gone, or no "
+        "account can work.",
+    )
+    notice_again_secs: float = Field(
+        86_400, gt=0, description="And told again while it goes on."
+    )
+
     session_policy: Policy = Field(
         "lru",
         description="Which account is next: lru (least recently used), idle (fewest "
@@ -91,6 +105,15 @@ class SchedulerSettings(
         """How many rounds make up SETTLE_SECS; between n of them lie n - 1 pauses."""
         pauses = ceil(self.settle_secs / (self.poll_min_secs * SOONER))
         return max(3, pauses + 1)
+
+    @property
+    def notices(self) -> noticing.Limits:
+        """What decides what operators are told."""
+        return noticing.Limits(
+            low_credits=self.notice_low_credits,
+            patience=timedelta(seconds=self.notice_after_secs),
+            again=timedelta(seconds=self.notice_again_secs),
+        )
 
     @property
     def rules(self) -> Rules:

@@ -132,7 +132,8 @@ def _own(service: str) -> list[str]:
         replies = [f"_INBOX_{asker}.>" for asker in (*SERVICES, "keys")]
         bucket = ["$KV.keys.*", "$JS.API.STREAM.INFO.KV_keys"]
         bucket += ["quota.*.credits.*", "$JS.API.DIRECT.GET.QUOTA.quota.>"]
-        return ["cmd.>", "evt.*.*.scheduler.*", *bucket, *replies]
+        beats = _reads("KV_workers")
+        return ["cmd.>", "evt.*.*.scheduler.*", *bucket, *beats, *replies]
     facts = [f"evt.task.*.{service}.*", f"evt.session.*.{service}.*"]
     if service == "log-streamer":
         bucket = ["$KV.follow.>", *_reads("KV_follow")]
@@ -172,7 +173,8 @@ def _hears(service: str) -> list[str]:
         case "scheduler":
             return ["req.scheduler.>"]
         case "gateway-http":
-            return [PUBLIC_WAKES, "evt.session.*.scheduler.checked", "log.>"]
+            tests = "evt.sys.*.notifier.*"
+            return [PUBLIC_WAKES, "evt.session.*.scheduler.checked", tests, "log.>"]
     return []
 
 

@@ -73,3 +73,14 @@ tries = Table(
     Column("request", Text, nullable=False),
     Column("response", Text, nullable=False),
 )
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("occasion", String(40), nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("mark", String(64), nullable=False),
+    Column("told_at", Moment),
+    Column("over_at", Moment),
+)
