@@ -37,6 +37,8 @@ TABLE = {
     "POST /v1/images/generations": "image:create",
     "POST /v1/images/edits": "image:create",
     "POST /v1/images/compositions": "image:create",
+    "GET /api/v1/models": ANY,
+    "GET /api/v1/models/{name}": ANY,
     "GET /api/v1/sessions": "session:read",
     "POST /api/v1/sessions": "session:write",
     "GET /api/v1/sessions/{session}": "session:read",
@@ -99,7 +101,7 @@ async def routes_of(door):
 
 async def asked(client, route, **names):
     method, path = route.split()
-    parts = ("task", "session", "key", "webhook", "delivery")
+    parts = ("task", "session", "key", "webhook", "delivery", "name")
     known = dict.fromkeys(parts, "none") | {"index": "0"}
     place = path.format(**known | names)
     if path.endswith("/events"):

@@ -4,11 +4,14 @@ from jimeng_client.client import Client, is_url
 from jimeng_client.errors import FieldError, GatewayError
 from jimeng_client.models import (
     ApiKey,
+    Batch,
     Cancelled,
     Checked,
     ClosedModel,
     Credits,
+    Failure,
     File,
+    ModelInfo,
     Result,
     Session,
     Task,
@@ -17,14 +20,17 @@ from jimeng_client.models import (
 
 __all__ = [
     "ApiKey",
+    "Batch",
     "Cancelled",
     "Checked",
     "Client",
     "ClosedModel",
     "Credits",
+    "Failure",
     "FieldError",
     "File",
     "GatewayError",
+    "ModelInfo",
     "Result",
     "Session",
     "Task",

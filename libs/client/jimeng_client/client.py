@@ -14,7 +14,15 @@ from jimeng_client.downloads import save
 from jimeng_client.errors import GatewayError
 from jimeng_client.following import Following
 from jimeng_client.keys import Keys
-from jimeng_client.models import Cancelled, Checked, Session, Task, TaskPage
+from jimeng_client.models import (
+    Batch,
+    Cancelled,
+    Checked,
+    ModelInfo,
+    Session,
+    Task,
+    TaskPage,
+)
 from jimeng_client.transport import checked, connect, told
 
 DEFAULT_URL = "http://127.0.0.1:5100"
@@ -71,16 +79,51 @@ class Client:
         return Task.model_validate(self._ask("GET", f"tasks/{task_id}")["task"])
 
     def list(
-        self, *, status: str | None = None, limit: int = 50, cursor: str | None = None
+        self, *, limit: int = 50, cursor: str | None = None, **wanted: Any
     ) -> TaskPage:
-        """List tasks, the newest first."""
-        wanted = {"status": status, "limit": limit, "cursor": cursor}
-        query = {name: value for name, value in wanted.items() if value is not None}
+        """List tasks, the newest first.
+
+        `wanted` takes status (one or several), kind, model, key, owner, created_from,
+        created_before, finished_from, finished_before, text and retried.
+        """
+        query = _given({**wanted, "limit": limit, "cursor": cursor})
         return TaskPage.model_validate(self._ask("GET", "tasks", params=query))
 
     def cancel(self, task_id: str) -> Cancelled:
         """Stop a task."""
         return Cancelled.model_validate(self._ask("POST", f"tasks/{task_id}/cancel"))
+
+    def delete(self, task_id: str) -> None:
+        """Forget an ended task, and delete its files."""
+        self._ask("DELETE", f"tasks/{task_id}")
+
+    def cancel_all(self, *, dry_run: bool = False, **wanted: Any) -> Batch:
+        """Stop every task that fits, in one bounded piece.
+
+        `wanted` is as in `list`; also limit, cursor, and `all` where nothing is given.
+        Whoever wants them all asks again with `next_cursor` as cursor.
+        """
+        body = _given({**wanted, "dry_run": dry_run})
+        return Batch.model_validate(self._ask("POST", "tasks/cancel", json=body))
+
+    def retry_all(
+        self, *, dry_run: bool = False, again: bool = False, **wanted: Any
+    ) -> Batch:
+        """Make every ended task that fits anew, once, in one bounded piece."""
+        body = _given({**wanted, "dry_run": dry_run, "again": again})
+        return Batch.model_validate(self._ask("POST", "tasks/retry", json=body))
+
+    def link(
+        self, task_id: str, index: int = 0, *, expires_in: int = 86_400, **more: str
+    ) -> str:
+        """Return a link to one result that needs no key, for so many seconds."""
+        body = {"index": index, "expires_in": expires_in, **more}
+        return str(self._ask("POST", f"tasks/{task_id}/links", json=body)["url"])
+
+    def models(self, kind: str | None = None) -> tuple[ModelInfo, ...]:
+        """List the models and what each of them can do."""
+        found = self._ask("GET", "models", params=_given({"kind": kind}))["models"]
+        return tuple(ModelInfo.model_validate(each) for each in found)
 
     def retry(self, task_id: str, *, again: bool = False, **changes: Any) -> Task:
         """Make an ended task anew; returns the new task.

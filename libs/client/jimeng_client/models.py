@@ -79,7 +79,12 @@ class Task(Model):
     queue_total: int | None = None
     queue_eta: str | None = None
     queue_eta_seconds: int | None = None
+    queue_eta_at: datetime | None = None
     queue_ahead: int | None = None
+    gateway_position: int | None = None
+    gateway_total: int | None = None
+    progress: int | None = None
+    owner: str | None = None
     waiting_for: str | None = None
     video_url: str | None = None
     poster_url: str | None = None
@@ -108,6 +113,43 @@ class TaskPage(Model):
 
     tasks: tuple[Task, ...]
     next_cursor: str | None = None
+    total: int | None = None
+
+
+class Failure(Model):
+    """A task of a batch that nothing was done about, and why."""
+
+    task_id: str
+    status: str
+    type: str
+    detail: str
+
+
+class Batch(Model):
+    """What became of many tasks at once; `next_cursor`: there are more."""
+
+    dry_run: bool
+    matched: int
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    failures: tuple[Failure, ...] = ()
+    task_ids: tuple[str, ...] = ()
+    next_cursor: str | None = None
+
+
+class ModelInfo(Model):
+    """A model and what it can do."""
+
+    id: str
+    names: tuple[str, ...]
+    kind: str
+    default: bool
+    in_page: bool
+    durations: tuple[int, ...]
+    ratios: tuple[str, ...]
+    resolutions: tuple[str, ...]
+    regions: tuple[str, ...]
 
 
 class Cancelled(Model):

@@ -31,6 +31,7 @@ from gateway_http.routes import (
     events,
     images,
     keys,
+    models,
     sessions,
     status,
     steering,
@@ -170,6 +171,7 @@ def _web(parts: Parts) -> FastAPI:
         *(sessions, keys, usage, webhooks, status),
     ):
         web.include_router(resource.router(parts))
+    web.include_router(models.router())
     return web
 
 

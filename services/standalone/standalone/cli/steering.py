@@ -1,15 +1,30 @@
-"""`jimeng cancel`, `retry` and `resolve`: what a person decides about a task."""
+"""`jimeng cancel`, `retry`, `resolve`, `delete`: what a person decides about tasks."""
 
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from standalone.cli.filters import (
+    OfKey,
+    OfKind,
+    OfModel,
+    Since,
+    Statuses,
+    Until,
+    Words,
+    wanted,
+)
+from standalone.cli.many import All, Yes, one_or_many, steer, sure
 from standalone.cli.output import (
     DEFAULT_URL,
+    WRONG,
     ApiKey,
     AsJson,
     Url,
+    clean,
+    fail,
     gateway,
     how_to_follow,
     say,
@@ -17,6 +32,11 @@ from standalone.cli.output import (
 from standalone.cli.tasks import show, stop
 
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task's id.")]
+
+
+MaybeTaskId = Annotated[
+    str | None, typer.Argument(metavar="[ID]", help="The task's id.")
+]
 
 
 class Action(StrEnum):
@@ -27,19 +47,63 @@ class Action(StrEnum):
 
 
 def cancel(
-    task_id: TaskId,
+    task_id: MaybeTaskId = None,
     *,
+    every: All = False,
+    statuses: Statuses = None,
+    kind: OfKind = None,
+    model: OfModel = None,
+    key: OfKey = None,
+    since: Since = None,
+    until: Until = None,
+    text: Words = None,
+    yes: Yes = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """Stop a task. What the site has begun it may finish, and charge."""
+    """Stop a task, or with --all every unfinished one that fits.
+
+    What the site has begun it may finish, and charge.
+    """
+    wish = wanted(
+        statuses=statuses,
+        kind=kind,
+        model=model,
+        key=key,
+        since=since,
+        until=until,
+        text=text,
+    )
+    many = one_or_many(task_id, every=every, filtered=bool(wish))
     with gateway(url, api_key) as client:
-        show(stop(client, task_id), as_json=as_json)
+        if many:
+            steer(client.cancel_all, "Cancel", wish, yes=yes, as_json=as_json)
+        else:
+            show(stop(client, task_id or ""), as_json=as_json)
+
+
+def delete(
+    task_ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Ended tasks.")
+    ],
+    *,
+    yes: Yes = False,
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = None,
+) -> None:
+    """Forget ended tasks, and delete their files."""
+    count = len(task_ids)
+    if not yes:
+        sure(f"Delete {count} task{'s' * (count != 1)} and their files?")
+    with gateway(url, api_key) as client:
+        for task_id in task_ids:
+            client.delete(task_id)
+            typer.echo(f"{clean(task_id)} is deleted")
 
 
 def retry(
-    task_id: TaskId,
+    task_id: MaybeTaskId = None,
     *,
     again: Annotated[
         bool,
@@ -48,17 +112,42 @@ def retry(
     prompt: Annotated[
         str | None, typer.Option(help="Another prompt; this buys anew, too.")
     ] = None,
+    every: All = False,
+    statuses: Statuses = None,
+    kind: OfKind = None,
+    model: OfModel = None,
+    key: OfKey = None,
+    since: Since = None,
+    until: Until = None,
+    text: Words = None,
+    yes: Yes = False,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
-    """Make an ended task anew, as a task of its own.
+    """Make an ended task anew, or with --all every failed one that fits, once.
 
     What the site may have of it is looked for first, and taken over: it is not paid
     for twice.
     """
+    wish = wanted(
+        statuses=statuses,
+        kind=kind,
+        model=model,
+        key=key,
+        since=since,
+        until=until,
+        text=text,
+    )
+    many = one_or_many(task_id, every=every, filtered=bool(wish))
+    if many and prompt:
+        fail("--prompt is for one task", WRONG)
     with gateway(url, api_key) as client:
-        found = client.retry(task_id, again=again, prompt=prompt)
+        if many:
+            ask = partial(client.retry_all, again=again)
+            steer(ask, "Make anew", wish, yes=yes, as_json=as_json)
+            return
+        found = client.retry(task_id or "", again=again, prompt=prompt)
     show(found, as_json=as_json)
     say(f"Follow it with: {how_to_follow(found.id, url)}")
 

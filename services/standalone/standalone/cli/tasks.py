@@ -1,11 +1,20 @@
 """`jimeng tasks` and `jimeng task`: what there is, and how it is doing."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from standalone.cli.filters import (
+    OfKey,
+    OfKind,
+    OfModel,
+    Since,
+    Statuses,
+    Until,
+    Words,
+    wanted,
+)
 from standalone.cli.output import (
     DEFAULT_URL,
     ApiKey,
@@ -25,37 +34,39 @@ if TYPE_CHECKING:
 LONGEST_PROMPT = 60
 
 
-class Status(StrEnum):
-    """Where a task may stand."""
-
-    queued = "queued"
-    submitting = "submitting"
-    polling = "polling"
-    downloading = "downloading"
-    succeeded = "succeeded"
-    failed = "failed"
-    cancelled = "cancelled"
-
-
 def tasks(
-    status: Annotated[
-        Status | None, typer.Option(help="Only those that stand so.")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 20,
     *,
+    statuses: Statuses = None,
+    kind: OfKind = None,
+    model: OfModel = None,
+    key: OfKey = None,
+    since: Since = None,
+    until: Until = None,
+    text: Words = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 20,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
     api_key: ApiKey = None,
 ) -> None:
     """List tasks, the newest first."""
+    wish = wanted(
+        statuses=statuses,
+        kind=kind,
+        model=model,
+        key=key,
+        since=since,
+        until=until,
+        text=text,
+    )
     with gateway(url, api_key) as client:
-        page = client.list(status=status.value if status else None, limit=limit)
+        page = client.list(limit=limit, **wish)
     if as_json:
         print_json(page)
         return
     print_table(["ID", "STATUS", "CREATED", "PROMPT"], [_row(t) for t in page.tasks])
     if page.next_cursor:
-        say(f"There are more than {limit}: see --limit.")
+        of = f" of {page.total:,}" if page.total else ""
+        say(f"The newest {len(page.tasks)}{of}: see --limit.")
 
 
 def _row(task: "Task") -> list[str]:
