@@ -112,3 +112,24 @@ def open_door(nats, run_gateway, tmp_path, all_beat):
 async def door(open_door):
     async with open_door() as door:
         yield door
+
+
+async def record(door, **wanted):
+    answer = await door.admin.get("/api/v1/audit", params=wanted)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["audit"]
+
+
+@pytest.fixture
+def on_record(door, until):
+    """Await entries that have an answer, as many as wanted."""
+
+    async def wait(count, **wanted):
+        async def all_there():
+            found = await record(door, **wanted)
+            whole = [each for each in found if each["status"] is not None]
+            return whole if len(whole) >= count else None
+
+        return await until(all_there, 20)
+
+    return wait

@@ -1,6 +1,6 @@
 """A running gateway, with a stand-in that answers as the scheduler would."""
 
-from access_support import door, open_door
+from access_support import door, on_record, open_door
 from gateway_support import (
     all_beat,
     beat,
@@ -17,6 +17,7 @@ __all__ = [
     "door",
     "gateway",
     "issuer",
+    "on_record",
     "open_door",
     "run_gateway",
     "scheduler",

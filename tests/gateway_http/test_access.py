@@ -68,6 +68,7 @@ TABLE = {
     "DELETE /api/v1/webhooks/{webhook}": "admin",
     "POST /api/v1/webhooks/{webhook}/rotate": "admin",
     "POST /api/v1/webhooks/{webhook}/test": "admin",
+    "GET /api/v1/audit": "admin",
 }
 """Every route, and which scope it needs. Whoever adds one enters it here."""
 
@@ -77,6 +78,8 @@ MAY = {
     "operator": {*LOOK, *EVERYDAY, "task:resolve", "session:write"},
 }
 """What people with a role may, beside admins."""
+
+OPERATORS = {"admin", "session:write", "task:resolve"}
 
 BODIES = {
     "POST /api/v1/tasks": WISH,
@@ -347,3 +350,19 @@ def test_each_role_may_what_the_one_before_may_and_more():
     assert may[0] < may[1] < may[2] == needed
     assert may[0] == {"task:read", "session:read"}
     assert may[2] - may[1] == {"admin"}
+
+
+async def test_every_write_of_an_operator_is_on_record(door, on_record):
+    """Also of a route that is added later: it is in the table of all routes."""
+    writes = [
+        route
+        for route, scope in TABLE.items()
+        if not route.startswith("GET ") and scope in OPERATORS
+    ]
+    assert len(writes) > 10
+    for route in writes:
+        await asked(door.admin, route)
+    found = await on_record(len(writes))
+    assert len(found) == len(writes)
+    assert {each["actor"] for each in found} == {"admin token"}
+    assert {each["address"] for each in found} == {"127.0.0.1"}

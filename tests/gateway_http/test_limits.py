@@ -287,3 +287,23 @@ async def test_who_has_no_key_is_told_what_it_may(door):
     assert me == {"name": "admin token", "scopes": ["admin"], "key": None} | {
         "today": None
     }
+
+
+async def test_each_task_of_a_batch_counts(door, until):
+    client, _ = await door.key(daily_quota=5, daily_credits=125)
+    tasks = [(await create(client)).json()["task_id"] for _ in "123"]
+    for task in tasks:
+
+        async def is_cancelled(task=task):
+            return (await client.post(f"/api/v1/tasks/{task}/cancel")).is_success
+
+        await until(is_cancelled)
+    body = {"status": ["cancelled"]}
+    place = "/api/v1/tasks/retry"
+    counted = await client.post(place, json=body | {"dry_run": True})
+    assert counted.json()["matched"] == 3
+    outcome = (await client.post(place, json=body)).json()
+    assert (outcome["done"], outcome["failed"]) == (2, 1)
+    assert outcome["failures"][0]["type"] == "quota_exceeded"
+    today = (await client.get("/api/v1/me")).json()["today"]
+    assert (today["task_count"], today["quota_remaining"]) == (5, 0)

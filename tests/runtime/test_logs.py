@@ -73,6 +73,12 @@ def test_a_field_named_for_a_secret_is_hidden_whole(name):
     assert "hunter2" not in json.dumps(logs.scrub(None, "", line))
 
 
+def test_of_an_api_key_only_its_beginning_is_shown_wherever_it_stands():
+    key = "gw_1a2b3c4d" + "5e" * 28
+    assert logs.scrub_text(f"who has {key} may") == "who has gw_1a2b3c4d*** may"
+    assert logs.scrub_text("gw_1a2b3c4d is a prefix") == "gw_1a2b3c4d is a prefix"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from nats.js.errors import NotFoundError
 
+from contracts.audit import ListDeeds
 from contracts.keys import (
     CreateKey,
     DeleteKey,
@@ -125,3 +126,11 @@ async def test_the_bucket_is_made_anew_at_the_start(stage):
 
     await stage.until(is_as_it_was)
     assert await known(stage, stays) == kept
+
+
+async def test_a_key_made_on_the_host_is_on_record(stage):
+    key = await made(stage, new_key(), made_by="ops")
+    await made(stage, new_key())
+    [deed] = (await stage.hands.ask(ListDeeds())).deeds
+    assert (deed.actor, deed.action, deed.target) == ("host:ops", "keys.create", key.id)
+    assert deed.status == 201

@@ -133,6 +133,8 @@ class CreateKey(NewHash, Limits, Request[Key]):
     name: str = Field(min_length=1, max_length=100)
     scopes: tuple[KeyScope, ...] = EVERYDAY
     expires_at: datetime | None = None
+    made_by: str = ""
+    """Who made it, on the host itself; a gateway tells it in its own way."""
 
 
 class SetKey(Request[Key]):

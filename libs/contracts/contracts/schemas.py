@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from contracts import (
+    audit,
     endpoints,
     keys,
     logs,
@@ -24,6 +25,7 @@ from contracts.message import Message
 from contracts.requests import Request
 
 _HOMES = (
+    audit,
     endpoints,
     keys,
     logs,

@@ -52,8 +52,9 @@ WORKERS_FACTS: tuple[str, ...] = (
     "evt.task.*.downloader.*",
     "evt.session.*.poller.*",
     "evt.*.*.notifier.*",
+    "evt.sys.*.gateway-http.*",
 )
-"""What the scheduler hears: the workers' events, never its own."""
+"""What the scheduler hears: the others' events, never its own."""
 
 FACTS_DURABLE = "scheduler-facts"
 

@@ -33,6 +33,7 @@ _SECRET = re.compile(
 )
 _BEARER = re.compile(r"(\bbearer\s+)[^\s\"',;]+", re.IGNORECASE)
 _COOKIE = re.compile(rf"(cookie{_STANDS})[^\"'\r\n]+", re.IGNORECASE)
+_KEY = re.compile(r"\b(gw_[0-9a-f]{8})[0-9a-f]{24,}")
 _LOGIN = re.compile(r"(\w[\w+.-]*://)[^/\s\"']+@")
 _SECRET_NAME = re.compile(rf"(?:{_NAMES}|cookie|credential)s?", re.IGNORECASE)
 _QUIET = {"httpx", "httpcore", "aiosqlite", "alembic", "PIL", "asyncio"}
@@ -169,6 +170,8 @@ def hide(value: Any) -> Any:
 
 def scrub_text(text: str) -> str:
     """Hide credentials in a text."""
+    if "gw_" in text:
+        text = _KEY.sub(rf"\1{_HIDDEN}", text)
     if "bearer" in text.lower():
         text = _BEARER.sub(rf"\1{_HIDDEN}", text)
     if "=" not in text and ":" not in text:  # the others all need one

@@ -89,6 +89,7 @@ def may(*scopes: Scope) -> Callable[[Request], Caller]:
         caller.must(*scopes)
         return caller
 
+    check.scopes = scopes  # type: ignore[attr-defined] # for the audit log
     return check
 
 
@@ -127,6 +128,7 @@ def spends(*scopes: Scope) -> Callable[[Request, Response], AsyncIterator[Caller
             if REPLAYED in response.headers:  # it was counted the first time
                 give_back()
 
+    check.scopes = scopes  # type: ignore[attr-defined] # for the audit log
     return check
 
 
@@ -137,4 +139,6 @@ Creator = Annotated[Caller, Depends(spends("video:create", "image:create"))]
 ImageCreator = Annotated[Caller, Depends(spends("image:create"))]
 Canceller = Annotated[Caller, Depends(may("task:cancel"))]
 Retrier = Annotated[Caller, Depends(spends("task:retry"))]
+ManyRetrier = Annotated[Caller, Depends(may("task:retry"))]
+"""Who makes many tasks in one request; it counts each of them itself."""
 Resolver = Annotated[Caller, Depends(may("task:resolve"))]

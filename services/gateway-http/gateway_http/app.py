@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from nats.errors import Error as NatsError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from contracts.counting import REQUESTS, TASKS
 from contracts.keys import KeyEntry
 from contracts.message import now
 from gateway_http import problems, repeats
+from gateway_http.audit import Audit
 from gateway_http.cors import with_cors
 from gateway_http.guard import Guard, OwnHosts
 from gateway_http.hooks import Hooks
@@ -27,6 +28,7 @@ from gateway_http.live.slots import Slots
 from gateway_http.parts import Parts, Patience
 from gateway_http.parts import problems as problems_of
 from gateway_http.routes import (
+    audit,
     batches,
     events,
     images,
@@ -163,12 +165,13 @@ def _web(parts: Parts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         responses=problems_of(401, 403, 429),
+        dependencies=[Depends(Audit(parts.bus))],
     )
     problems.register(web)
     web.add_exception_handler(NatsError, _silent)
     for resource in (
         *(tasks, batches, steering, events, images, videos),
-        *(sessions, keys, usage, webhooks, status),
+        *(sessions, keys, usage, audit, webhooks, status),
     ):
         web.include_router(resource.router(parts))
     web.include_router(models.router())

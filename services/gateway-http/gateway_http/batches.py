@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from contracts.bus import Bus
 from contracts.requests import ListTasks, RequestRefusedError, Task, TaskFilter
 from contracts.values import Status
+from gateway_http.problems import Problem
 from gateway_http.reading import no_answer
 
 PIECE = 50
@@ -22,7 +23,7 @@ MOST_SHOWN = 100  # failures told one by one
 LONGEST_SECONDS = 20.0
 
 Verb = Callable[[Task], Awaitable[str]]
-"""Asks for one task; returns the id of what came of it. RequestRefusedError."""
+"""Asks for one task; returns the id of what came of it, or raises a no."""
 
 
 class NotDone(BaseModel):
@@ -113,6 +114,8 @@ async def _one(task: Task, verb: Verb, settled: frozenset[str]) -> str | NotDone
         if kind in settled:
             return None
         return NotDone(**about, type=kind, detail=no.refusal.detail)
+    except Problem as no:  # beyond a limit of the key
+        return NotDone(**about, type=no.kind, detail=no.detail)
     except no_answer:
         text = "the scheduler does not answer: ask again"
         return NotDone(**about, type="no_answer", detail=text)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -57,6 +58,10 @@ class Allowance:
         self._now = now
         self.windows: list[Window] = []
         self._taken: list[tuple[str, int]] = []
+
+    def one_of_many(self, name: str) -> "Allowance":
+        """Return what one of several tasks of this request may take."""
+        return Allowance(self._bus, self._key, f"{self._request}:{name}", self._now)
 
     async def request(self) -> None:
         """Count the request itself. Raises Problem where it is one too many."""
@@ -172,7 +177,9 @@ def allowance_of(request: Request) -> Allowance:
 
 
 def _is_unsure(error: Exception) -> bool:
-    return isinstance(error, Problem) and error.kind == "acceptance_unknown"
+    if isinstance(error, Problem):
+        return error.kind == "acceptance_unknown"
+    return isinstance(error, NatsTimeoutError)
 
 
 def _too_many(window: Window) -> Problem:

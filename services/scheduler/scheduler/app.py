@@ -79,6 +79,7 @@ def create_app(settings: SchedulerSettings) -> App:
     handlers.register_pool(bus, writer, vault)
     handlers.register_reads(bus, reads, vault)
     handlers.register_keys(bus, writer, relay, reads)
+    handlers.register_accounts(bus, reads)
     keeping.register(bus, reads, writer)
     delivery_work.register(bus, writer, reads, ring)
     endpoint_work.register(bus, writer, reads, ring)

@@ -13,6 +13,7 @@ from contracts import keys as keyed
 from contracts import pool, workers
 from contracts import requests as asked
 from contracts import tasks as said
+from contracts.audit import DeedAnswered, DeedAsked, Deeds, ListDeeds
 from contracts.bus import Bus
 from contracts.delivery import Again
 from contracts.message import Event
@@ -31,7 +32,7 @@ from scheduler import (
     work,
 )
 from scheduler.relay import Relay
-from scheduler.store import attempts, keys, listing, sessions, usage
+from scheduler.store import attempts, audit, keys, listing, sessions, usage
 from scheduler.store.engine import reading
 from scheduler.vault import Vault
 from scheduler.views import page_of, task_view
@@ -62,6 +63,8 @@ FACTS: dict[str, type[Event]] = {
     "poller.checked": SessionChecked,
     "notifier.delivered": Delivered,
     "notifier.failed": DeliveryFailed,
+    "gateway-http.asked": DeedAsked,
+    "gateway-http.answered": DeedAnswered,
 }
 
 
@@ -99,6 +102,10 @@ async def _take(turn: Turn, event: Event, rules: Rules) -> None:
     match event:
         case SessionChecked():
             await check_work.checked(turn, event)
+        case DeedAsked():
+            await audit.asked(turn.db, event)
+        case DeedAnswered():
+            await audit.answered(turn.db, event)
         case DeliveryTried():
             await delivery_work.tried(turn, event, rules)
         case _:
@@ -173,6 +180,24 @@ def register_keys(bus: Bus, writer: Writer, relay: Relay, reads: AsyncEngine) ->
             rows = await keys.every(db)
         return keyed.Keys(keys=tuple(keys.key_of(row) for row in rows))
 
+    @bus.answer(keyed.ReadKey)
+    async def read_key(request: keyed.ReadKey) -> keyed.Key:
+        async with reading(reads) as db:
+            row = await keys.load(db, request.id)
+        if row is None:
+            raise not_found("key")
+        return keys.key_of(row)
+
+
+def register_accounts(bus: Bus, reads: AsyncEngine) -> None:
+    """Register what tells who used what, and who did what."""
+
+    @bus.answer(ListDeeds)
+    async def list_deeds(request: ListDeeds) -> Deeds:
+        async with reading(reads) as db:
+            found, cursor = await audit.page(db, request)
+        return Deeds(deeds=tuple(found), cursor=cursor)
+
     @bus.answer(ReadUsage)
     async def read_usage(request: ReadUsage) -> Usage:
         async with reading(reads) as db:
@@ -181,14 +206,6 @@ def register_keys(bus: Bus, writer: Writer, relay: Relay, reads: AsyncEngine) ->
             text = "that is too much for one answer: ask for fewer days, or one key"
             raise refusal(422, "too-much", text)
         return Usage(used=tuple(found))
-
-    @bus.answer(keyed.ReadKey)
-    async def read_key(request: keyed.ReadKey) -> keyed.Key:
-        async with reading(reads) as db:
-            row = await keys.load(db, request.id)
-        if row is None:
-            raise not_found("key")
-        return keys.key_of(row)
 
 
 def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:

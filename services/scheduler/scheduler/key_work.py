@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Row
 
 from contracts import keys as asked
+from contracts.audit import DeedAnswered, DeedAsked
 from contracts.keys import Key, KeyEntry
-from scheduler.store import keys
+from scheduler.store import audit, keys
 from scheduler.store.keys import key_of
 from scheduler.work import not_found
 from scheduler.writer import Turn
@@ -20,7 +21,18 @@ async def create(turn: Turn, wish: asked.CreateKey) -> Key:
         return key_of(known)
     key_id = uuid.uuid4().hex[:12]
     await keys.add(turn.db, key_id, wish, turn.now)
+    if wish.made_by:
+        await _audit(turn, key_id, wish)
     return await _told(turn, key_id)
+
+
+async def _audit(turn: Turn, key_id: str, wish: asked.CreateKey) -> None:
+    """Put on record a key that was made past every gateway."""
+    who = {"actor": f"host:{wish.made_by}", "name": wish.made_by}
+    deed = DeedAsked(deed=f"key-{key_id}", action="keys.create", at=turn.now, **who)
+    await audit.asked(turn.db, deed)
+    done = DeedAnswered(deed=deed.deed, status=201, target=key_id, at=turn.now)
+    await audit.answered(turn.db, done)
 
 
 async def change(turn: Turn, wish: asked.SetKey) -> Key:

@@ -66,6 +66,7 @@ _ASKS = {
         *(f"{verb}_endpoint" for verb in ("add", "read", "set", "rotate", "test")),
         "remove_endpoint",
         "list_endpoints",
+        "list_deeds",
         "list_deliveries",
         "read_delivery",
         "replay_delivery",
@@ -141,6 +142,7 @@ def _own(service: str) -> list[str]:
     if service == "notifier":
         return [*facts, "evt.sys.*.notifier.*"]
     if service == "gateway-http":
+        deeds = "evt.sys.*.gateway-http.*"
         keys = ["$JS.API.STREAM.INFO.KV_keys", "$JS.API.DIRECT.GET.KV_keys.$KV.keys.*"]
         claims = ["$KV.idem.*", *_reads("KV_idem")]
         beats = _reads("KV_workers")
@@ -151,7 +153,7 @@ def _own(service: str) -> list[str]:
         ]
         counts = ["rate.*.*", "quota.*.*.*", *counters]
         log = ["$JS.API.STREAM.INFO.EVT", "$JS.API.DIRECT.GET.EVT"]
-        own = ["cmd.scheduler.create.*", *keys, *claims, *counts, *log]
+        own = ["cmd.scheduler.create.*", deeds, *keys, *claims, *counts, *log]
         return [*own, *_reads("CMD"), *beats]
     return facts
 

@@ -4,17 +4,20 @@ from collections.abc import Collection
 from typing import Annotated, Self
 
 import uuid_utils
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import ConfigDict, Field, StrictBool, StringConstraints, model_validator
 
+from contracts.message import now
 from contracts.requests import CancelTask, ListTasks, RetryTask, Task, TaskFilter
 from contracts.values import TERMINAL, Status
 from gateway_http import batches
-from gateway_http.access import Canceller, Retrier
+from gateway_http.access import Canceller, ManyRetrier
 from gateway_http.batches import Outcome
 from gateway_http.filters import Filter, Number
+from gateway_http.limits import allowance_of
 from gateway_http.parts import Parts, problems
 from gateway_http.problems import invalid_field
+from gateway_http.references import cost_of
 
 UNFINISHED: tuple[Status, ...] = ("queued", "submitting", "polling", "downloading")
 
@@ -81,7 +84,9 @@ def router(parts: Parts) -> APIRouter:
         return await steer(batch, wanted, caller.seen_by, stop)
 
     @routes.post("/retry", responses=problems(400, 422, 503))
-    async def retry(batch: RetryBatch, caller: Retrier) -> Outcome:
+    async def retry(
+        request: Request, batch: RetryBatch, caller: ManyRetrier
+    ) -> Outcome:
         """Make every ended task that fits anew, once. Safe to repeat.
 
         What has a retry already gets no other; without `status` only failed tasks are
@@ -89,14 +94,19 @@ def router(parts: Parts) -> APIRouter:
         """
 
         async def anew(task: Task) -> str:
+            cost = cost_of(task.job)
             wish = RetryTask(
                 task=task.id,
                 seen_by=caller.seen_by,
                 new_task=str(uuid_utils.uuid7()),
                 again=batch.again,
                 first=True,
+                terms=task.terms.model_copy(update={"deadline": None, "credits": cost}),
             )
-            return (await parts.bus.ask(wish)).id
+            allowance = allowance_of(request).one_of_many(task.id)
+            async with allowance.task():
+                await allowance.credits(cost, task.owner, now())
+                return (await parts.bus.ask(wish)).id
 
         wanted = _narrowed(batch, TERMINAL, ONCE_FAILED)
         wanted = wanted.model_copy(update={"retried": False})

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 
 from contracts.keys import (
     DeleteKey,
@@ -14,6 +14,7 @@ from contracts.keys import (
     prefix_of,
 )
 from gateway_http.access import ADMIN, needs
+from gateway_http.audit import about
 from gateway_http.key_forms import (
     KeyChanges,
     KeyList,
@@ -44,10 +45,11 @@ def router(parts: Parts) -> APIRouter:
         return KeyList(keys=[key_view(each) for each in found.keys])
 
     @routes.post("", status_code=201, responses=problems(422, 503))
-    async def create(body: NewKey) -> MadeKey:
+    async def create(request: Request, body: NewKey) -> MadeKey:
         """Make a key. The answer shows it, this once."""
         secret = new_key()
         made = await bus.ask(body.of(secret))
+        about(request, made.id)
         return MadeKey(key=made_view(made, secret))
 
     @routes.get("/{key}", responses=problems(404, 503))

@@ -16,7 +16,7 @@ _HERE = select(keys).where(keys.c.deleted_at.is_(None)).order_by(keys.c.created_
 
 async def add(db: AsyncConnection, key_id: str, wish: CreateKey, now: datetime) -> None:
     """Insert a key."""
-    values = wish.model_dump() | {"scopes": list(wish.scopes)}
+    values = wish.model_dump(exclude={"made_by"}) | {"scopes": list(wish.scopes)}
     about = {"id": key_id, "enabled": True, "created_at": now, "updated_at": now}
     await db.execute(insert(keys).values(**values, **about))
 

@@ -245,6 +245,21 @@ keys = Table(
     Column("deleted_at", Moment),
 )
 
+audit = Table(
+    "audit",
+    metadata,
+    Column("n", Integer, primary_key=True, autoincrement=True),
+    Column("deed", String(64), nullable=False, unique=True),
+    Column("at", Moment, nullable=False),
+    Column("actor", String(200), nullable=False, server_default=""),
+    Column("name", String(200), nullable=False, server_default=""),
+    Column("action", String(100), nullable=False, server_default=""),
+    Column("target", String(200), nullable=False, server_default=""),
+    Column("address", String(64), nullable=False, server_default=""),
+    Column("status", Integer),
+    Column("answered_at", Moment),
+)
+
 inbox = Table(
     "inbox",
     metadata,

@@ -1,6 +1,8 @@
 """`jimeng keys`: the keys of your clients, and the first one of your own."""
 
 import asyncio
+import getpass
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -234,7 +236,13 @@ def _made_here(
     from contracts.keys import CreateKey, hash_of, new_key, prefix_of
 
     secret = new_key()
-    wish = CreateKey(name=name, hash=hash_of(secret), prefix=prefix_of(secret), **terms)
+    wish = CreateKey(
+        name=name,
+        hash=hash_of(secret),
+        prefix=prefix_of(secret),
+        made_by=_user(),
+        **terms,
+    )
     made = _asked(wish, data)
     if as_json:
         told = made.model_dump(mode="json")
@@ -242,6 +250,13 @@ def _made_here(
         return
     typer.echo(secret)
     say(f"{made.name} ({made.id}) may everything. It is shown this once: keep it.")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name
+        return str(os.getuid())
 
 
 def _asked(wish: "CreateKey", data: Path | None) -> "Key":
