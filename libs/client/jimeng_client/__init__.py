@@ -9,6 +9,8 @@ from jimeng_client.models import (
     Checked,
     ClosedModel,
     Credits,
+    Delivery,
+    DeliveryPage,
     Failure,
     File,
     ModelInfo,
@@ -16,6 +18,9 @@ from jimeng_client.models import (
     Session,
     Task,
     TaskPage,
+    Try,
+    Webhook,
+    WebhookTest,
 )
 
 __all__ = [
@@ -26,6 +31,8 @@ __all__ = [
     "Client",
     "ClosedModel",
     "Credits",
+    "Delivery",
+    "DeliveryPage",
     "Failure",
     "FieldError",
     "File",
@@ -35,5 +42,8 @@ __all__ = [
     "Session",
     "Task",
     "TaskPage",
+    "Try",
+    "Webhook",
+    "WebhookTest",
     "is_url",
 ]

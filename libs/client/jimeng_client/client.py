@@ -24,6 +24,7 @@ from jimeng_client.models import (
     TaskPage,
 )
 from jimeng_client.transport import checked, connect, told
+from jimeng_client.webhooks import Webhooks
 
 DEFAULT_URL = "http://127.0.0.1:5100"
 
@@ -38,6 +39,7 @@ class Client:
         self.url = url.rstrip("/")
         self._http = connect(self.url, api_key)
         self.keys = Keys(self._ask)
+        self.webhooks = Webhooks(self._ask)
 
     def __enter__(self) -> Self:
         return self

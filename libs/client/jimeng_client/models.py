@@ -96,6 +96,7 @@ class Task(Model):
     attempt: int = 0
     upstream_code: str | None = None
     upstream_charged: bool | None = None
+    webhook_url: str | None = None
     files_deleted_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
@@ -214,3 +215,61 @@ class Checked(Model):
     message: str
     outcome: str | None = None
     session: Session
+
+
+class Webhook(Model):
+    """A standing receiver; its secret is shown when it is made, and then no more."""
+
+    id: str
+    kind: str
+    url: str
+    description: str = ""
+    events: tuple[str, ...] = ()
+    enabled: bool
+    off_reason: str | None = None
+    failing_since: datetime | None = None
+    created_at: datetime
+
+
+class Try(Model):
+    """One try of a delivery."""
+
+    n: int
+    at: datetime
+    took_ms: int
+    status: int | None = None
+    error: str | None = None
+    request: str = ""
+    response: str = ""
+
+
+class Delivery(Model):
+    """One thing told to one receiver; `webhook` None: the task's own URL."""
+
+    id: str
+    event: str
+    task: str | None = None
+    webhook: str | None = None
+    url: str
+    status: str
+    attempt: int
+    due_at: datetime | None = None
+    error: str | None = None
+    created_at: datetime
+    delivered_at: datetime | None = None
+    tries: tuple[Try, ...] = ()
+
+
+class DeliveryPage(Model):
+    """Some deliveries, the newest first; `next_cursor` goes on where they end."""
+
+    deliveries: tuple[Delivery, ...]
+    next_cursor: str | None = None
+
+
+class WebhookTest(Model):
+    """What became of a test; `ok` None: it is not known yet."""
+
+    ok: bool | None
+    message: str
+    delivery: Delivery

@@ -29,6 +29,7 @@ COMMANDS = {
     "resolve": ("steering:resolve", "Send a held task once more, or give it up."),
     "sessions": ("sessions:app", "Add, list, test and remove your accounts."),
     "keys": ("keys:app", "Make, list, change and revoke the keys of your clients."),
+    "webhooks": ("webhooks:app", "Who hears of tasks and notices, and what they got."),
     "rotate-key": ("rotate_key:run", "Seal the credentials with a new secret."),
     "simulator": ("simulator:run", "Run the simulated site by itself."),
     "provision": ("provision:run", "Create or update what the services need in NATS."),
