@@ -66,6 +66,7 @@ bench: .venv/browser ## Measure how much it can do
 	@$(PYTHON) tests/bench/accept.py
 	@$(PYTHON) tests/bench/engine.py
 	@$(PYTHON) tests/bench/poll.py
+	@$(PYTHON) tests/bench/live.py
 
 lock: .tools/bin/uv ## Resolve all dependencies anew into requirements.lock
 	@sh deploy/tools/lock.sh

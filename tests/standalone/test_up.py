@@ -242,7 +242,21 @@ def test_an_upstream_that_does_not_answer_is_one_warning_and_tasks_wait(start):
     assert "does not answer" in warnings[0]
     task_id = create(url)
     assert status(url, task_id) == "queued"
+    assert followed(url, task_id) == ["snapshot", "cancelled", "done"]
     up.interrupt()
+
+
+def followed(url, task_id):
+    """Follow a task, cancel it once it is seen, and return what came."""
+    names = []
+    with http.stream("GET", f"{url}/api/v1/tasks/{task_id}/events") as answer:
+        for line in answer.iter_lines():
+            if line.startswith("event: "):
+                names.append(line.removeprefix("event: "))
+            if line and names == ["snapshot"]:
+                http.post(f"{url}/api/v1/tasks/{task_id}/cancel").raise_for_status()
+                names.append("")
+    return [name for name in names if name]
 
 
 def test_the_earlier_node_service_is_refused_with_the_reason(start):

@@ -101,7 +101,8 @@ def create_app(
     )
     listening = Listening(settings.host, settings.port)
     store = _store(settings)
-    hub = Hub(bus)
+    patience = patience or Patience(wait=settings.wait_secs)
+    hub = Hub(bus, patience.ping)
     parts = Parts(
         bus=bus,
         store=store,
@@ -113,7 +114,7 @@ def create_app(
         hub=hub,
         slots=Slots(settings.limits),
         public_url=settings.public_url,
-        patience=patience or Patience(wait=settings.wait_secs),
+        patience=patience,
     )
     own = OwnHosts(lambda: listening.port, settings.public_url)
     limited = Limited(_web(parts), bus, clock)

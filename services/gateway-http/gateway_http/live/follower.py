@@ -2,27 +2,33 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from gateway_http.links import Links
 from gateway_http.live.newer import Newer
-from gateway_http.live.told import Told, done
+from gateway_http.live.told import Told, comment, done
 from gateway_http.live.wanted import Wanted
 
 MOST_BYTES = 256 * 1024
+PING = comment("ping")
+ENOUGH = comment("come again with the last id, and be looked at anew")
 
 
 class Follower:
     """Takes what happens while it is joined to the hub; nobody waits for its client.
 
     A client that does not read is cut off once too much waits for it; one that comes
-    back reads on from where it was.
+    back reads on from where it was. Its stream lasts so many seconds at most.
     """
 
-    def __init__(self, wanted: Wanted, links: Links, newer: Newer) -> None:
+    def __init__(
+        self, wanted: Wanted, links: Links, newer: Newer, *, seconds: float
+    ) -> None:
         self.wanted = wanted
         self._links = links
         self._newer = newer
+        self._clock = asyncio.get_running_loop().time
+        self._told_at = self._clock()
+        self._until = self._told_at + seconds
         self._frames: list[bytes] = []
         self._bytes = 0
         self._more = asyncio.Event()
@@ -43,6 +49,7 @@ class Follower:
 
     def put(self, frame: bytes) -> None:
         """Send this in its turn."""
+        self._told_at = self._clock()
         self._bytes += len(frame)
         self._frames.append(frame)
         if self._bytes > MOST_BYTES:
@@ -60,12 +67,18 @@ class Follower:
         self.finish()
         self._abort()
 
-    async def take(self, seconds: float) -> bytes | None:
-        """Return all that waits, empty after so long a silence; None: it is over."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._more.wait()
-        return self.drain() or (None if self.over else b"")
+    def look(self, now: float, ping: float) -> None:
+        """Say that the stream lives if it was silent for so long; end it in time."""
+        if now >= self._until:
+            self.put(ENOUGH)
+            self.finish()
+        elif now - self._told_at >= ping:
+            self.put(PING)
+
+    async def take(self) -> bytes:
+        """Return all that waits, once there is something; empty: it is over."""
+        await self._more.wait()
+        return self.drain()
 
     def drain(self) -> bytes:
         """Return all that waits."""

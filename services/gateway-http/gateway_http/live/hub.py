@@ -21,6 +21,7 @@ from gateway_http.live.told import Told, comment
 
 LOOK_SECONDS = 1.0  # should a call be lost; each event calls
 PAUSE_SECONDS = 0.25
+PINGS_LATE = 15  # by one part of so many, at most
 AWAY = comment("the gateway has lost NATS; nothing is lost, this goes on with it")
 BACK = comment("NATS is back")
 CLOSING = comment("the gateway stops; come again, with the last id")
@@ -34,7 +35,7 @@ class Hub:
     without waiting in between, misses nothing and gets nothing twice.
     """
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, ping: float) -> None:
         self.events = KeptEvents(bus)
         self.position = 0
         self._bus = bus
@@ -46,7 +47,8 @@ class Hub:
         self._away = False
         self._open = False
         self._calls: Subscription | None = None
-        self._work: asyncio.Task[None] | None = None
+        self._ping = ping
+        self._work: list[asyncio.Task[None]] = []
 
     @property
     def open(self) -> bool:
@@ -59,12 +61,13 @@ class Hub:
         self._calls = await self._bus.client.subscribe(PUBLIC_WAKES, cb=self._on_call)
         self._connection = self._connections()
         while not self._open:
-            with suppress(NatsError, TimeoutError):
+            with suppress(NatsError):
                 self.position = (await self.events.ends())[1]
                 self._open = True
                 break
             await asyncio.sleep(PAUSE_SECONDS)
-        self._work = asyncio.create_task(self._run())
+        for work in (self._run(), self._look_after_all()):
+            self._work.append(asyncio.create_task(work))
         return self
 
     async def __aexit__(
@@ -74,8 +77,8 @@ class Hub:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-        if self._work:
-            await end(self._work)
+        for work in self._work:
+            await end(work)
         if self._calls:
             with suppress(Exception):  # the connection may be gone, and this with it
                 await self._calls.unsubscribe()
@@ -112,7 +115,7 @@ class Hub:
             self._called.clear()
             try:
                 await self._look()
-            except (NatsError, TimeoutError) as error:
+            except NatsError as error:
                 self._on_away(error)
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue
@@ -120,6 +123,14 @@ class Hub:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._called.wait()
+
+    async def _look_after_all(self) -> None:
+        """Let streams that are silent say that they live."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(self._ping / PINGS_LATE)
+            for follower in self._everybody():
+                follower.look(clock(), self._ping)
 
     async def _look(self) -> None:
         """Hand out what is new."""

@@ -13,6 +13,7 @@ from typing import Any
 from nats.aio.msg import Msg
 from nats.errors import ConnectionReconnectingError
 from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
 
 from contracts.bus import Bus
 from contracts.message import token
@@ -43,15 +44,14 @@ class Kept:
 
 
 class KeptEvents:
-    """Reads the public events. Raises NatsError, or TimeoutError."""
+    """Reads the public events. Raises NatsError."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
     async def ends(self) -> tuple[int, int]:
         """Return the first and the last place there is."""
-        async with asyncio.timeout(SECONDS):
-            state = (await self._bus.jetstream.stream_info("EVT")).state
+        state = (await self._bus.jetstream.stream_info("EVT")).state
         return state.first_seq, state.last_seq
 
     async def at(self, place: int) -> Kept:
@@ -86,6 +86,8 @@ class KeptEvents:
                     "$JS.API.DIRECT.GET.EVT", json.dumps(wish).encode(), inbox
                 )
                 return await _all(answers.messages, one="batch" not in wish)
+        except TimeoutError:
+            raise NatsTimeoutError from None
         finally:
             with suppress(Exception):  # the connection may be gone, and this with it
                 await answers.unsubscribe()

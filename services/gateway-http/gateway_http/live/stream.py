@@ -16,12 +16,9 @@ from gateway_http.live.follower import Follower
 from gateway_http.live.hub import Hub
 from gateway_http.live.kept import of_task
 from gateway_http.live.opening import Beginning
-from gateway_http.live.told import comment
 from gateway_http.live.wanted import Wanted
 
 RETRY = b"retry: 3000\n\n"
-PING = comment("ping")
-ENOUGH = comment("come again with the last id, and be looked at anew")
 SOCKET_BYTES = 64 * 1024
 HEADERS = {
     "Cache-Control": "no-store",
@@ -40,9 +37,6 @@ class EventStream(Response):
         hub: Hub,
         follower: Follower,
         beginning: Beginning,
-        *,
-        ping: float,
-        longest: float,
         freed: Callable[[], None],
     ) -> None:
         super().__init__(headers=HEADERS)
@@ -50,8 +44,6 @@ class EventStream(Response):
         self._hub = hub
         self._follower = follower
         self._beginning = beginning
-        self._ping = ping
-        self._longest = longest
         self._freed = freed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,6 +56,8 @@ class EventStream(Response):
         gone = asyncio.create_task(_hung_up(receive))
         try:
             await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
         finally:
             self._hub.leave(self._follower)
             self._freed()
@@ -93,14 +87,8 @@ class EventStream(Response):
             yield missed
         # Nothing is awaited between the last look at the hub's position and this.
         self._hub.join(self._follower)
-        clock = asyncio.get_running_loop().time
-        until = clock() + self._longest
-        while clock() < until:
-            frames = await self._follower.take(min(self._ping, until - clock()))
-            if frames is None:
-                return
-            yield frames or PING
-        yield ENOUGH
+        while frames := await self._follower.take():
+            yield frames
 
     async def _missed(self) -> AsyncIterator[bytes]:
         """Read what the hub has handed out before, until that is nothing more."""

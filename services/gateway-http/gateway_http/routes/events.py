@@ -162,15 +162,10 @@ async def _stream(
     except BaseException:
         free()
         raise
-    follower = Follower(wanted, parts.links(request), begun.newer)
-    return EventStream(
-        parts.hub,
-        follower,
-        begun,
-        ping=parts.patience.ping,
-        longest=inf if caller == ANYBODY else parts.patience.stream,
-        freed=free,
-    )
+    seconds = inf if caller == ANYBODY else parts.patience.stream
+    links = parts.links(request)
+    follower = Follower(wanted, links, begun.newer, seconds=seconds)
+    return EventStream(parts.hub, follower, begun, free)
 
 
 def _answers(*refusals: int) -> dict[int | str, dict[str, Any]]:
