@@ -1,7 +1,7 @@
 """A gateway with sign-in, a real scheduler behind it, and callers of each kind."""
 
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 import pytest
@@ -86,24 +86,23 @@ def open_door(nats, run_gateway, tmp_path, all_beat):
         scheduler = create_app(load(SchedulerSettings, _env_file=None, **where))
         await scheduler.start()
         await all_beat()
-        clients = []
         settings = {"auth_enabled": True, "admin_token": TOKEN, **TOKENS} | settings
         given = patience or Patience(accept=5, check=0.05)
-        async with run_gateway(given, **settings) as running:
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(scheduler.stop)
+            running = await closing.enter_async_context(run_gateway(given, **settings))
 
             def client(token, gateway=running):
                 headers = {"authorization": f"Bearer {token}"} if token else {}
                 where = {"base_url": gateway.url, "timeout": 20, "verify": PLAIN}
-                clients.append(httpx.AsyncClient(headers=headers, **where))
-                return clients[-1]
+                made = httpx.AsyncClient(headers=headers, **where)
+                closing.push_async_callback(made.aclose)
+                return made
 
             door = Door(running, client)
             door.another = lambda: run_gateway(patience, **settings)
             door.scheduler = scheduler
             yield door
-            for each in clients:
-                await each.aclose()
-        await scheduler.stop()
 
     return run
 

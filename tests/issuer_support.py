@@ -59,7 +59,7 @@ class Issuer:
     def __init__(self):
         self.url = ""
         self.keys = [rsa("first")]
-        self.user = {"sub": "ann", "name": "Ann Example", "groups": ["video-team"]}
+        self.user = {"sub": "ann", "name": "Ann Example", "groups": ["team"]}
         self.claims = {}  # put over the id token's own; None takes one away
         self.header = {}
         self.answer = {}  # put over the parameters that the browser brings back

@@ -49,6 +49,8 @@ class Addition:
 
 
 REQUESTS = Period("minute", 60, "RATE", "rate.{}")
+TRIES = Period("tries", 60, "RATE", "rate.signin-{}")
+"""Sign-ins that failed, of an address or of all."""
 TASKS = Period("day", 86_400, "QUOTA", "quota.{}.tasks")
 CREDITS = Period("credits", 86_400, "QUOTA", "quota.{}.credits")
 

@@ -141,6 +141,7 @@ def streams() -> list[StreamConfig]:
         _bucket("marks"),
         _bucket("idem", GIB // 4),  # a million keys a day
         _bucket("keys"),
+        _bucket("signin"),
     ]
 
 

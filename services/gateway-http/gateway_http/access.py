@@ -42,6 +42,8 @@ class Caller:
     sees_all: bool = False
     key: Key | None = None
     """The API key, where there is one: its limits hold."""
+    role: Role | None = None
+    """Of a person."""
 
     @property
     def seen_by(self) -> str | None:

@@ -18,7 +18,7 @@ from gateway_http.audit import Audit
 from gateway_http.cors import with_cors
 from gateway_http.guard import Guard, OwnHosts
 from gateway_http.hooks import Hooks
-from gateway_http.identity import Identified, Way, by_admin_token, by_key
+from gateway_http.identity import Identified, Keyring, Way, by_key
 from gateway_http.leftovers import swept
 from gateway_http.limits import Clock, Limited
 from gateway_http.links import LinkKeys
@@ -27,8 +27,10 @@ from gateway_http.live.hub import Hub
 from gateway_http.live.slots import Slots
 from gateway_http.parts import Parts, Patience
 from gateway_http.parts import problems as problems_of
+from gateway_http.proxies import Proxies, read_networks
 from gateway_http.routes import (
     audit,
+    auth,
     batches,
     events,
     images,
@@ -43,7 +45,10 @@ from gateway_http.routes import (
     webhooks,
 )
 from gateway_http.settings import GatewaySettings
+from gateway_http.signin import badges, memory
 from gateway_http.signin.bearers import by_jwt, verifier_of
+from gateway_http.signin.desk import Desk
+from gateway_http.signin.provider import Provider
 from gateway_http.workers import Workers
 from runtime import hooks
 from runtime.durable import make_folder
@@ -56,7 +61,15 @@ from runtime.settings import SettingsError
 
 SERVICE = "gateway-http"
 NEEDED = frozenset(
-    {"CMD", "EVT", KeyEntry.STREAM, repeats.STREAM, REQUESTS.stream, TASKS.stream}
+    {
+        "CMD",
+        "EVT",
+        KeyEntry.STREAM,
+        repeats.STREAM,
+        REQUESTS.stream,
+        TASKS.stream,
+        memory.STREAM,
+    }
 )
 
 
@@ -103,6 +116,7 @@ def create_app(
     store = _store(settings)
     patience = patience or Patience(wait=settings.wait_secs)
     hub = Hub(bus, patience.ping)
+    desk = _desk(settings, bus, clock)
     parts = Parts(
         bus=bus,
         store=store,
@@ -113,28 +127,46 @@ def create_app(
         room=Room(settings.min_free_disk, settings.data_dir, store.folder),
         hub=hub,
         slots=Slots(settings.limits),
+        desk=desk,
         public_url=settings.public_url,
         patience=patience,
     )
     own = OwnHosts(lambda: listening.port, settings.public_url)
     limited = Limited(_web(parts), bus, clock)
-    known = Identified(limited, _ways(settings, bus))
+    known = Identified(limited, _ways(settings, desk))
     web = with_cors(known, settings.cors_origins)
-    guard = Guard(web, SERVICE, own, settings.cors_origins)
+    proxies = Proxies(read_networks(settings.trusted_proxies))
+    guard = Guard(web, SERVICE, own, settings.cors_origins, proxies)
     serving = Serving(guard, listening, stopping=hub.close)
     return Gateway(bus, listening, serving, store, hub)
 
 
-def _ways(settings: GatewaySettings, bus: Bus) -> list[Way]:
-    """Return how callers are found out, in order; without sign-in they are not."""
+def _desk(settings: GatewaySettings, bus: Bus, clock: Clock) -> Desk | None:
+    """Return where people sign in; None: everybody is let in."""
     if not settings.auth_enabled:
+        return None
+    token, public_url = settings.admin_token, settings.public_url
+    ring = Ring(badges.PURPOSE, *roots(settings, settings.data_dir))
+    provider = Provider(settings, public_url) if settings.oidc_issuer_url else None
+    return Desk(
+        cookies=badges.Cookies(ring, clock, secure=public_url.startswith("https:")),
+        memory=memory.Memory(bus, clock),
+        keyring=Keyring(bus, token.get_secret_value() if token else None),
+        provider=provider,
+        terms=settings.terms,
+        ring=ring,
+        clock=clock,
+    )
+
+
+def _ways(settings: GatewaySettings, desk: Desk | None) -> list[Way]:
+    """Return how callers are found out, in order; without sign-in they are not."""
+    if desk is None:
         return []
-    token = settings.admin_token
-    operator = [by_admin_token(token.get_secret_value())] if token else []
-    tokens = []
+    ways = [by_key(desk.keyring), desk.way]
     if settings.takes_jwt:
-        tokens.append(by_jwt(verifier_of(settings), settings.terms))
-    return [*operator, by_key(bus), *tokens]
+        ways.append(by_jwt(verifier_of(settings), settings.terms))
+    return ways
 
 
 def _store(settings: GatewaySettings) -> blobs.Store:
@@ -172,7 +204,7 @@ def _web(parts: Parts) -> FastAPI:
     web.add_exception_handler(NatsError, _silent)
     for resource in (
         *(tasks, batches, steering, events, images, videos),
-        *(sessions, keys, usage, audit, webhooks, status),
+        *(sessions, keys, usage, audit, webhooks, auth, status),
     ):
         web.include_router(resource.router(parts))
     web.include_router(models.router())

@@ -86,7 +86,7 @@ def about(request: Request, target: str) -> None:
 
 def is_deed(route: APIRoute, method: str, caller: Caller) -> bool:
     """Whether this is an operator's: on what is nobody's own, or may be another's."""
-    if method in READS:
+    if method in READS or not caller.known:
         return False
     needed = set(_scopes(route.dependant))
     return not needed & set(EVERYDAY) or (caller.sees_all and not needed & MAKES)

@@ -15,11 +15,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway_http.problems import Problem, problem_response
+from gateway_http.proxies import Proxies
 from runtime.logs import service_scope
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 PROBES = {"/ping", "/healthz", "/readyz"}
+SIGN_IN = "/auth/"
 DEFAULT_PORTS = {"http": 80, "https": 443}
+DIRECT = Proxies()
 log = logging.getLogger("http")
 
 
@@ -61,16 +64,19 @@ class Guard:
         service: str,
         own: OwnHosts,
         guests: Collection[str] = (),
+        proxies: Proxies = DIRECT,
     ) -> None:
         self._app = app
         self._service = service
         self._own = own
         self._guests = guests  # origins of others that may ask
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and log it."""
         if scope["type"] != "http":
             return
+        scope = self._proxies.seen_through(scope)
         request_id = scope["request_id"] = str(uuid_utils.uuid7())
         line = _AccessLine(scope, request_id)
 
@@ -93,7 +99,7 @@ class Guard:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = MutableHeaders(scope=scope)
-        if problem := self._foreign(headers):
+        if problem := self._foreign(headers, scope["path"]):
             response = problem_response(problem, scope["request_id"])
             await response(scope, receive, send)
             return
@@ -102,7 +108,7 @@ class Guard:
             scope["headers"] = headers.raw
         await self._app(scope, receive, send)
 
-    def _foreign(self, headers: Headers) -> Problem | None:
+    def _foreign(self, headers: Headers, path: str) -> Problem | None:
         if not self._own.has_host(headers.get("host", "")):
             return Problem(
                 421,
@@ -110,7 +116,9 @@ class Guard:
                 "this Host is not ours: set PUBLIC_URL to how clients reach us",
             )
         origin = headers.get("origin")
-        known = origin is None or origin in self._guests
+        # People sign in at our own page, lest a guest's signs them in as another.
+        guest = origin in self._guests and not path.startswith(SIGN_IN)
+        known = origin is None or guest
         if not known and not self._own.has_origin(origin or ""):
             text = "pages of other sites are refused, but for those in CORS_ORIGINS"
             return Problem(403, "foreign_origin", text)
@@ -149,7 +157,7 @@ def _add_headers(message: MutableMapping[str, Any], path: str, request_id: str) 
     message["headers"] = headers.raw
     headers["X-Request-Id"] = request_id
     headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
+    headers.setdefault("Referrer-Policy", "no-referrer")
     if path == "/docs":  # its page loads the viewer's script
         return
     headers.setdefault("Cache-Control", "no-store")

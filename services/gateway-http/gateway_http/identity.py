@@ -8,7 +8,6 @@ of them knows is answered 401, but for the few paths that are open.
 import hmac
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from hashlib import sha256
 
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
@@ -31,13 +30,15 @@ from gateway_http.problems import Problem, problem_response, unavailable
 
 Way = Callable[[HTTPConnection], Awaitable[Caller | None]]
 OPEN = {"/ping", "/healthz", "/readyz", "/api/v1/health", "/openapi.json", "/docs"}
-OPEN_BELOW = "/auth/"
+OPEN_BELOW, NOT_OPEN = "/auth/", {"/auth/me"}
+OPERATOR = Caller("admin token", scopes=EVERYTHING, sees_all=True)
 _RESULT = re.compile(r"/api/v1/tasks/[^/]+/(video|poster|results/[0-9]+)")
 
 
 def is_open(path: str) -> bool:
     """Whether a path is answered also without a key."""
-    return path in OPEN or path.startswith(OPEN_BELOW)
+    below = path.startswith(OPEN_BELOW) and path not in NOT_OPEN
+    return path in OPEN or below
 
 
 def is_link(asking: HTTPConnection) -> bool:
@@ -78,7 +79,10 @@ class Identified:
                 return caller
         if bearer(asking):
             raise unknown("this key is not known here")
-        text = "a key is needed: send it as `Authorization: Bearer gw_…`"
+        text = (
+            "a key is needed: send it as `Authorization: Bearer gw_…`, or sign in at "
+            "/auth/login"
+        )
         raise unknown(text, "Bearer")
 
 
@@ -94,32 +98,43 @@ def unknown(detail: str, challenge: str = 'Bearer error="invalid_token"') -> Pro
     return Problem(401, "unauthorized", detail, headers=headers)
 
 
-def by_admin_token(token: str) -> Way:
-    """Know the operator's own token, ADMIN_TOKEN."""
-    wanted = sha256(token.encode()).digest()
-    operator = Caller("admin token", scopes=EVERYTHING, sees_all=True)
+class Keyring:
+    """Every key that lets in: ADMIN_TOKEN, the operator's own, and the API keys.
 
-    async def way(asking: HTTPConnection) -> Caller | None:
-        given = sha256(bearer(asking).encode()).digest()
-        return operator if hmac.compare_digest(given, wanted) else None
-
-    return way
-
-
-def by_key(bus: Bus) -> Way:
-    """Know the API keys: each is looked up in their bucket, so a change holds at once.
-
-    The bucket knows hashes alone, and so the time a look-up takes tells nothing.
+    These are looked up in their bucket, so a change holds at once. It knows hashes
+    alone, and so the time a look-up takes tells nothing.
     """
+
+    def __init__(self, bus: Bus, admin_token: str | None) -> None:
+        self._bus = bus
+        self._operators = hash_of(admin_token) if admin_token else ""
+
+    def is_operators(self, hashed: str) -> bool:
+        """Whether this is ADMIN_TOKEN's hash."""
+        return hmac.compare_digest(hashed, self._operators)
+
+    async def holder(self, hashed: str) -> Caller | None:
+        """Return whose the key of a hash is; None: there is no such key.
+
+        Raises Problem for one that is disabled or has expired.
+        """
+        if self.is_operators(hashed):
+            return OPERATOR
+        key = await _looked_up(self._bus, hashed)
+        return _holder(key) if key else None
+
+
+def by_key(keyring: Keyring) -> Way:
+    """Know the keys."""
 
     async def way(asking: HTTPConnection) -> Caller | None:
         token = bearer(asking)
-        if not token.startswith(MARK):
+        hashed = hash_of(token)
+        if not (token.startswith(MARK) or keyring.is_operators(hashed)):
             return None
-        key = await _looked_up(bus, hash_of(token))
-        if key is None:
-            raise unknown("there is no such key: it may have been rotated or deleted")
-        return _holder(key)
+        if caller := await keyring.holder(hashed):
+            return caller
+        raise unknown("there is no such key: it may have been rotated or deleted")
 
     return way
 

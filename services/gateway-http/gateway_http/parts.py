@@ -13,6 +13,7 @@ from gateway_http.links import LinkKeys, Links
 from gateway_http.live.hub import Hub
 from gateway_http.live.slots import Slots
 from gateway_http.problems import ProblemBody, unavailable
+from gateway_http.signin.desk import Desk
 from gateway_http.workers import NO_BROWSER, Workers
 from runtime.room import Room
 
@@ -46,6 +47,8 @@ class Parts:
     link_keys: LinkKeys
     signed: bool = False
     """Whether results need a key, so that they are linked to by signed links."""
+    desk: Desk | None = None
+    """Where people sign in; None: there is no sign-in."""
     public_url: str = ""
     patience: Patience = Patience()
 

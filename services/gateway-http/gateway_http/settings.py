@@ -3,11 +3,13 @@
 from ipaddress import ip_address
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from gateway_http.live.slots import Limits
+from gateway_http.proxies import read_networks
 from gateway_http.signin.settings import SignInSettings
 from runtime.settings import (
+    CommaList,
     Origin,
     OriginList,
     SecretSettings,
@@ -34,6 +36,15 @@ def _long_enough(token: SecretStr | None) -> SecretStr | None:
             f"make one with `openssl rand -hex 32`"
         )
     return token
+
+
+def _networks(text: object) -> object:
+    """Accept addresses and networks, 10.0.0.0/8 for example."""
+    if not isinstance(text, str):
+        return text
+    entries = tuple(each.strip() for each in text.split(",") if each.strip())
+    read_networks(entries)
+    return entries
 
 
 class GatewaySettings(
@@ -93,6 +104,22 @@ class GatewaySettings(
     )
     followers_per_key: int = Field(20, ge=0, description="And how many of one key.")
     followers_per_task: int = Field(10, ge=0, description="And how many one task.")
+
+    trusted_proxies: Annotated[CommaList, BeforeValidator(_networks)] = Field(
+        (),
+        description="Proxies of ours, addresses or networks with commas between: only "
+        "from them X-Forwarded-For is believed.",
+    )
+
+    @model_validator(mode="after")
+    def _way_back(self) -> Self:
+        """Refuse a provider that would not know where to send people back to."""
+        if self.oidc_issuer_url and not self.public_url:
+            raise ValueError(
+                "OIDC_ISSUER_URL needs PUBLIC_URL: people come back from the provider "
+                "to PUBLIC_URL/auth/callback, https://video.example.org for example"
+            )
+        return self
 
     @model_validator(mode="after")
     def _no_idle_lock(self) -> Self:

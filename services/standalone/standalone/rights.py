@@ -145,6 +145,7 @@ def _own(service: str) -> list[str]:
         deeds = "evt.sys.*.gateway-http.*"
         keys = ["$JS.API.STREAM.INFO.KV_keys", "$JS.API.DIRECT.GET.KV_keys.$KV.keys.*"]
         claims = ["$KV.idem.*", *_reads("KV_idem")]
+        signin = ["$KV.signin.*.*", *_reads("KV_signin")]
         beats = _reads("KV_workers")
         counters = [
             f"$JS.API.{verb}"
@@ -153,7 +154,7 @@ def _own(service: str) -> list[str]:
         ]
         counts = ["rate.*.*", "quota.*.*.*", *counters]
         log = ["$JS.API.STREAM.INFO.EVT", "$JS.API.DIRECT.GET.EVT"]
-        own = ["cmd.scheduler.create.*", deeds, *keys, *claims, *counts, *log]
+        own = ["cmd.scheduler.create.*", deeds, *keys, *claims, *signin, *counts, *log]
         return [*own, *_reads("CMD"), *beats]
     return facts
 

@@ -40,15 +40,20 @@ def name_of(claims: Mapping[str, Any]) -> str:
     return "".join(c for c in found if c.isprintable())[:_LONGEST_NAME]
 
 
+def person(name: str, owner: str, role: Role) -> Caller:
+    """Return who somebody with a role is: they see everybody's tasks."""
+    return Caller(name, owner, ROLES[role], sees_all=True, role=role)
+
+
 def holder(claims: Claims, terms: Terms) -> Caller | None:
     """Return who has a bearer token; None: it gives them nothing here.
 
-    A role sees everybody's tasks. Without one, the scopes that the token names (RFC
-    9068) hold, for the holder's own tasks; `admin` is given by a role alone.
+    Without a role, the scopes that the token names (RFC 9068) hold, for the holder's
+    own tasks; `admin` is given by a role alone.
     """
     who = name_of(claims), owner_of(claims["iss"], claims["sub"])
     if role := terms.role(claims):
-        return Caller(*who, scopes=ROLES[role], sees_all=True)
+        return person(*who, role)
     told = claims.get("scope")
     words = told.split() if isinstance(told, str) else []
     scopes: frozenset[Scope] = frozenset(s for s in EVERYDAY if s in words)
