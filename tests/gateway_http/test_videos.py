@@ -1,6 +1,8 @@
 """The stored file: whole, in parts, unchanged, not there yet."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.message import now
 from contracts.requests import Task
@@ -195,3 +197,20 @@ async def test_files_deleted_for_their_age_are_410_and_no_link_is_shown(
         assert "RETENTION_DAYS" in answer.json()["detail"]
     assert (task["video_url"], task["poster_url"], task["results"]) == (None, None, [])
     assert task["files_deleted_at"]
+
+
+ends = st.integers(0, SIZE * 2) | st.just(10**30)
+
+
+@given(
+    asked=st.text(max_size=40)
+    | st.builds("bytes={}-{}".format, ends, ends | st.just("")),
+    size=st.integers(0, SIZE),
+)
+def test_whatever_range_is_asked_for_is_some_of_the_file_or_none(asked, size):
+    try:
+        part = wanted({"range": asked}, size, '"e"')
+    except UnsatisfiableError:
+        return
+    if part:
+        assert 0 <= part.start < part.stop <= size

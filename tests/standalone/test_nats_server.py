@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
 
 import nats
 import pytest
@@ -13,9 +14,11 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from contracts.bus import Bus
 from contracts.delivery import FIRST_MARKED
+from contracts.message import now
 from contracts.schemas import messages
 from contracts.streams import PUBLIC_WAKES
 from contracts.tasks import UploadReferences
+from gateway_http import repeats
 from runtime.settings import SettingsError
 from standalone.nats_server import MOST_DEATHS, NatsServer, find_binary
 from standalone.rights import SERVICES, USERS, rights
@@ -245,3 +248,26 @@ async def test_the_gateway_is_called_when_something_is_told_and_reads_it(server)
     assert gateway.complaints.empty()
     await admin.close()
     await gateway.close()
+
+
+async def test_the_gateway_claims_a_request_with_its_own_rights(server):
+    await server.provision()
+    fatal = []
+    link = server.link("gateway-http")
+    needed = frozenset({"CMD", repeats.STREAM})
+    bus = Bus("gateway-http", link, fatal=fatal.append, needed=needed, buffered=False)
+    await bus.start()
+    mark = repeats.Mark("0" * 64, 60)
+
+    async def ready():
+        pass
+
+    holders = []
+    for task in ("t1", "t2"):
+        shelf = SimpleNamespace(keep=False)
+        mine = repeats.Claim(task=task, body="b", at=now())
+        claim = await repeats.claimed(bus, mark, mine, shelf, ready=ready, seconds=5)
+        holders.append((claim.task, shelf.keep))
+    await bus.stop()
+    assert holders == [("t1", True), ("t1", False)]
+    assert fatal == []

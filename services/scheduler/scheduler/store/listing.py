@@ -77,7 +77,10 @@ def _fitting(wish: TaskFilter, seen_by: str | None) -> Iterator[ColumnElement[An
         (table.kind, (wish.kind,)),
         (table.model, wish.models),
     ):
-        if wanted := [each for each in one_of if each]:
+        wanted = [each for each in one_of if each]
+        if len(wanted) == 1:  # then an index gives them in the order of the list
+            yield column == wanted[0]
+        elif wanted:
             yield column.in_(wanted)
     for column, first, end in (
         (table.created_at, wish.created_from, wish.created_before),

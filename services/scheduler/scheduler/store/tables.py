@@ -86,6 +86,15 @@ tasks = Table(
     Index("ix_tasks_owner", "owner", "created_at"),
     Index("ix_tasks_retry_of", "retry_of"),
     Index("ix_tasks_due", "due_at"),
+    # A page of one status, and how many there are of each.
+    Index(
+        "ix_tasks_shown",
+        "status",
+        "created_at",
+        "id",
+        sqlite_where=text("deleted_at IS NULL"),
+        postgresql_where=text("deleted_at IS NULL"),
+    ),
     Index(
         "ix_tasks_deleted",
         "deleted_at",
