@@ -12,7 +12,6 @@ from contracts.errors import ErrorCode
 from contracts.message import now
 from contracts.tasks import TaskChanged
 from gateway_http.parts import Patience
-from gateway_http.routes.images import preferred
 
 GENERATIONS, EDITS, COMPOSITIONS = (
     f"/v1/images/{name}" for name in ("generations", "edits", "compositions")
@@ -229,22 +228,6 @@ async def test_who_prefers_it_is_answered_at_once(gateway, scheduler, until):
     await until(lambda: scheduler.tasks)
     found = await gateway.http.get(body["task"]["poll_url"])
     assert found.json()["task"]["kind"] == "image"
-
-
-@pytest.mark.parametrize(
-    ("prefer", "found"),
-    [
-        (None, (300, False)),
-        ("respond-async", (0, True)),
-        ("respond-async, wait=10", (10, True)),
-        ("wait=20; foo", (20, False)),
-        ("wait=99999", (300, False)),
-        ("WAIT=5", (5, False)),
-        ("wait=-1, wait=x, x", (300, False)),
-    ],
-)
-def test_how_long_a_client_wants_to_wait(prefer, found):
-    assert preferred(prefer, 300) == found
 
 
 async def test_a_task_that_takes_longer_is_named_and_goes_on(

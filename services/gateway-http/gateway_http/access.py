@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request
 
 from contracts.keys import EVERYDAY, Key, KeyScope
 from contracts.values import Kind
@@ -118,17 +118,15 @@ def needs(scope: Scope) -> Any:
     return Depends(may(scope))
 
 
-def spends(*scopes: Scope) -> Callable[[Request, Response], AsyncIterator[Caller]]:
+def spends(*scopes: Scope) -> Callable[[Request], AsyncIterator[Caller]]:
     """Return what `may` does, for a route that makes a task: it is counted."""
 
-    async def check(request: Request, response: Response) -> AsyncIterator[Caller]:
+    async def check(request: Request) -> AsyncIterator[Caller]:
         caller = caller_of(request)
         caller.must(*scopes)
         allowance: Allowance = request.scope["allowance"]
-        async with allowance.task() as give_back:
+        async with allowance.task():
             yield caller
-            if REPLAYED in response.headers:  # it was counted the first time
-                give_back()
 
     check.scopes = scopes  # type: ignore[attr-defined] # for the audit log
     return check

@@ -1,11 +1,6 @@
 """Builds the HTTP service."""
 
-from typing import Any
-
 from fastapi import Depends, FastAPI
-from nats.errors import Error as NatsError
-from starlette.requests import Request
-from starlette.responses import Response
 
 import blobs
 import fetch
@@ -33,6 +28,7 @@ from gateway_http.routes import (
     auth,
     batches,
     events,
+    generations,
     images,
     keys,
     models,
@@ -129,6 +125,7 @@ def create_app(
         slots=Slots(settings.limits),
         desk=desk,
         public_url=settings.public_url,
+        video_wait=settings.video_wait_secs,
         patience=patience,
     )
     own = OwnHosts(lambda: listening.port, settings.public_url)
@@ -201,18 +198,10 @@ def _web(parts: Parts) -> FastAPI:
         dependencies=[Depends(Audit(parts.bus))],
     )
     problems.register(web)
-    web.add_exception_handler(NatsError, _silent)
     for resource in (
-        *(tasks, batches, steering, events, images, videos),
+        *(tasks, batches, steering, events, videos, generations, images),
         *(sessions, keys, usage, audit, webhooks, auth, status),
     ):
         web.include_router(resource.router(parts))
     web.include_router(models.router())
     return web
-
-
-async def _silent(request: Request, error: Any) -> Response:
-    """Say that the scheduler, or NATS, did not answer in time."""
-    return problems.answer(
-        request, problems.unavailable(f"the scheduler does not answer ({error})")
-    )

@@ -47,7 +47,9 @@ async def create_task(
         received = await read(request, lent)
         command = await _command(parts, request, caller, lent, received)
         await _accept(parts, command, lent)
-    return Made(command, received.wish, replayed=command.task != task)
+    replayed = command.task != task
+    allowance_of(request).made(anew=not replayed)
+    return Made(command, received.wish, replayed)
 
 
 async def _command(

@@ -58,7 +58,7 @@ class Form(Generic[W]):
     """How a route's body is read: as JSON or as the texts of a form.
 
     `names` are the fields a form may have, `files` those of its files. `everywhere`:
-    a file is taken by whatever name it comes.
+    a file is taken by whatever name it comes; `ignoring`: what else comes is left out.
     """
 
     from_json: Callable[[bytes], W]
@@ -66,6 +66,7 @@ class Form(Generic[W]):
     names: frozenset[str]
     files: frozenset[str]
     everywhere: bool = False
+    ignoring: bool = False
 
     def takes(self, part: multipart.Part) -> bool:
         """Whether a part is a file, or the URL of one."""
@@ -83,9 +84,13 @@ class Shelf:
     store: blobs.Store
     task: str
     files: list[FileRef] = field(default_factory=list)
+    fields: list[str] = field(default_factory=list)
+    """The name that each file came under, empty: none that says anything."""
     keep: bool = False
 
-    async def put(self, name: str, chunks: AsyncIterator[bytes]) -> None:
+    async def put(
+        self, name: str, chunks: AsyncIterator[bytes], under: str = ""
+    ) -> None:
         """Store one more file. Raises Problem naming it."""
         place, key = self._next()
         try:
@@ -98,12 +103,14 @@ class Shelf:
             raise storage_full(FULL) from None
         named = name or f"file-{place + 1}"
         self.files.append(await look_at(self.store, key, named, written, place))
+        self.fields.append(under)
 
-    def link(self, name: str, url: str, mime: str = "") -> None:
+    def link(self, name: str, url: str, mime: str = "", under: str = "") -> None:
         """Keep the place of a file that the uploader fetches. Raises Problem."""
         place, key = self._next()
         named = name or _name(name_in(url)) or f"file-{place + 1}"
         self.files.append(linked(key, named, url, mime))
+        self.fields.append(under)
 
     def _next(self) -> tuple[int, str]:
         place = len(self.files)
@@ -160,12 +167,12 @@ async def _json(request: Request, lent: Shelf, read: Callable[[bytes], W]) -> W:
     lifted = await lift(memoryview(body)[: body.tell()])
     found = _checked(lambda: read(bytes(lifted.rest)))
     for place, file in enumerate(found.files):
+        name, under = _name(file.filename), file.field
         if file.data is None:
-            lent.link(_name(file.filename), file.url or "", file.mime_type or "")
+            lent.link(name, file.url or "", file.mime_type or "", under)
             continue
         try:
-            data = decoded(lifted.pieces(file.data))
-            await lent.put(_name(file.filename), data)
+            await lent.put(name, decoded(lifted.pieces(file.data)), under)
         except EncodingError as error:
             raise invalid_field(f"files.{place}.data", str(error)) from None
     return found
@@ -190,11 +197,13 @@ async def _part(
         if part.filename is None:
             await _link(part, lent)
             return
-        await lent.put(_name(part.filename), part.chunks)
+        await lent.put(_name(part.filename), part.chunks, part.name)
         return
     if part.filename is not None:
         raise invalid_field(part.name, "is no file: files go into `files`")
     if part.name not in form.names:  # at once: kept, they would fill the memory
+        if form.ignoring:
+            return
         raise invalid_field(part.name, "is not a field of this request")
     if part.name in fields:
         raise invalid_field(part.name, "is given twice")
@@ -204,7 +213,7 @@ async def _part(
 async def _link(part: multipart.Part, lent: Shelf) -> None:
     url = await _text(part)
     try:
-        lent.link("", link(url))
+        lent.link("", link(url), under=part.name)
     except ValueError as error:
         text = f"must be a file or a URL: {error}"
         raise invalid_field(f"files.{len(lent.files)}", text) from None

@@ -58,6 +58,7 @@ class Allowance:
         self._now = now
         self.windows: list[Window] = []
         self._taken: list[tuple[str, int]] = []
+        self._anew: bool | None = None
 
     def one_of_many(self, name: str) -> "Allowance":
         """Return what one of several tasks of this request may take."""
@@ -70,29 +71,31 @@ class Allowance:
             await self._take(REQUESTS, limit, self._key.id, self._now())
 
     @asynccontextmanager
-    async def task(self) -> AsyncIterator[Callable[[], None]]:
-        """Count a task; given back when it fails, or by a call of what is given.
+    async def task(self) -> AsyncIterator[None]:
+        """Count a task; given back when it fails, or had been made before.
 
         Raises Problem where it is one too many.
         """
-        unused = False
-
-        def give_back() -> None:
-            nonlocal unused
-            unused = True
-
         try:
             if self._key:
                 limit = self._key.daily_quota
                 await self._take(TASKS, limit, self._key.id, self._now())
-            yield give_back
+            yield
         except Exception as error:
-            # What may have been accepted counts.
-            unused = not _is_unsure(error)
+            # What may have been accepted counts; what failed after it does too.
+            if self._anew is None:
+                self._anew = _is_unsure(error)
             raise
         finally:
-            if unused:
+            if self._anew is False:
                 await self._give_back()
+
+    def made(self, *, anew: bool) -> None:
+        """Say that a task was accepted, whatever becomes of the answer.
+
+        One that an equal request had made before was counted then.
+        """
+        self._anew = anew
 
     async def credits(self, amount: int, owner: str | None, moment: datetime) -> None:
         """Count what a task is expected to cost its owner, inside of `task`.

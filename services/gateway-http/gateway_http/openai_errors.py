@@ -4,25 +4,15 @@ What its client libraries try again by themselves they decide by the status, and
 `x-should-retry`: a task that failed has been made, and may have been paid for.
 """
 
-from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
-from nats.errors import Error as NatsError
 from pydantic import BaseModel, Field
 
 from contracts.errors import ErrorCode
-from contracts.requests import RequestRefusedError, Task
-from gateway_http.problems import (
-    FieldError,
-    Problem,
-    from_validation,
-    refused,
-    unavailable,
-)
+from contracts.requests import Task
+from gateway_http.problems import FieldError, Problem
 
 ONCE = {"x-should-retry": "false"}
 UNPROCESSABLE = 422
@@ -66,26 +56,10 @@ class Failure(BaseModel):
 class OpenAIRoute(APIRoute):
     """A route whose every no is in OpenAI's words."""
 
-    def get_route_handler(
-        self,
-    ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap the handler."""
-        handle = super().get_route_handler()
-
-        async def translated(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except Problem as problem:
-                return answer(problem)
-            except RequestRefusedError as no:
-                return answer(refused(no.refusal))
-            except RequestValidationError as error:
-                return answer(from_validation(error.errors()))
-            except NatsError as error:
-                text = f"the scheduler does not answer ({error})"
-                return answer(unavailable(text))
-
-        return translated
+    @staticmethod
+    def tell(problem: Problem, _: str) -> Response:
+        """Write a problem in OpenAI's words."""
+        return answer(problem)
 
 
 def answer(problem: Problem) -> Response:

@@ -50,6 +50,8 @@ class Parts:
     desk: Desk | None = None
     """Where people sign in; None: there is no sign-in."""
     public_url: str = ""
+    video_wait: int = 0
+    """How long compatible routes wait for the end, where their client says nothing."""
     patience: Patience = Patience()
 
     async def can_make(self, *, in_page: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from nats.errors import Error as NatsError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -102,7 +103,13 @@ def storage_full(detail: str) -> Problem:
 
 def problem_response(problem: Problem, request_id: str) -> Response:
     """Write a problem as it travels."""
-    body: dict[str, Any] = {
+    body, headers = body_of(problem, request_id), headers_of(problem)
+    return JSONResponse(body, problem.status, headers, MEDIA_TYPE)
+
+
+def body_of(problem: Problem, request_id: str) -> dict[str, Any]:
+    """Return a problem's members."""
+    return {
         "type": problem.kind,
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
@@ -111,39 +118,52 @@ def problem_response(problem: Problem, request_id: str) -> Response:
         "request_id": request_id,
         **problem.more,
     }
+
+
+def headers_of(problem: Problem) -> dict[str, str]:
+    """Return a problem's headers."""
     later = problem.status == HTTPStatus.SERVICE_UNAVAILABLE
-    headers = {"Retry-After": "5", **problem.headers} if later else problem.headers
-    return JSONResponse(body, problem.status, headers, MEDIA_TYPE)
+    return {**({"Retry-After": "5"} if later else {}), **problem.headers}
 
 
 def register(web: FastAPI) -> None:
     """Make every failure of a route a problem."""
 
-    @web.exception_handler(Problem)
-    async def _problem(request: Request, problem: Problem) -> Response:
-        return answer(request, problem)
+    async def tell(request: Request, error: Exception) -> Response:
+        return answer(request, problem_of(error))
 
-    @web.exception_handler(RequestRefusedError)
-    async def _refused(request: Request, error: RequestRefusedError) -> Response:
-        return answer(request, refused(error.refusal))
+    for kind in (*FAILURES, Exception):
+        web.add_exception_handler(kind, tell)
 
-    @web.exception_handler(RequestValidationError)
-    async def _invalid(request: Request, error: RequestValidationError) -> Response:
-        return answer(request, from_validation(error.errors()))
 
-    @web.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> Response:
-        return answer(request, _from_http(error))
+FAILURES = (
+    Problem,
+    RequestRefusedError,
+    RequestValidationError,
+    HTTPException,
+    ClientDisconnect,
+    NatsError,
+)
 
-    @web.exception_handler(ClientDisconnect)
-    async def _gone(request: Request, _: ClientDisconnect) -> Response:
-        # Nobody reads it; it keeps a hang-up from being logged as a defect.
-        return answer(request, Problem(400, "hung_up", "the body broke off"))
 
-    @web.exception_handler(Exception)
-    async def _defect(request: Request, _: Exception) -> Response:
-        text = "a defect of the gateway: its log has more under this request_id"
-        return answer(request, Problem(500, "internal", text))
+def problem_of(error: Exception) -> Problem:
+    """Read a failure as a problem."""
+    match error:
+        case Problem():
+            return error
+        case RequestRefusedError():
+            return refused(error.refusal)
+        case RequestValidationError():
+            return from_validation(error.errors())
+        case HTTPException():
+            return _from_http(error)
+        case ClientDisconnect():
+            # Nobody reads it; it keeps a hang-up from being logged as a defect.
+            return Problem(400, "hung_up", "the body broke off")
+        case NatsError():
+            return unavailable(f"the scheduler does not answer ({error})")
+    text = "a defect of the gateway: its log has more under this request_id"
+    return Problem(500, "internal", text)
 
 
 def from_validation(found: Sequence[Any]) -> Problem:
@@ -176,5 +196,7 @@ def _from_http(error: HTTPException) -> Problem:
 
 
 def answer(request: Request, problem: Problem) -> Response:
-    """Answer a request with a problem."""
-    return problem_response(problem, request.scope.get("request_id", ""))
+    """Answer a request with a problem, in its route's own form where it has one."""
+    tell = getattr(request.scope.get("route"), "tell", problem_response)
+    response: Response = tell(problem, request.scope.get("request_id", ""))
+    return response

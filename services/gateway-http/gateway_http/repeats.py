@@ -73,7 +73,9 @@ def fingerprint(wish: Wish, files: Sequence[FileRef]) -> str:
     # In a retry, to say what the old task had already means something else.
     named = sorted(wish.named) if isinstance(wish, Retry) else []
     kept = [file.model_dump(mode="json", exclude={"key"}) for file in files]
-    return _hash(fields, named, kept)
+    # Under another task's id only what came in the same order has the same name.
+    names = [file.key.partition("/")[2] for file in files]
+    return _hash(fields, named, kept, names)
 
 
 def mark_of(request: Request, caller: Caller, body: str) -> Mark | None:

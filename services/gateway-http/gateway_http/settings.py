@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from gateway_http.live.slots import Limits
+from gateway_http.prefer import LONGEST_SECONDS
 from gateway_http.proxies import read_networks
 from gateway_http.signin.settings import SignInSettings
 from runtime.settings import (
@@ -80,6 +81,13 @@ class GatewaySettings(
     admin_token: Annotated[SecretStr | None, AfterValidator(_long_enough)] = Field(
         None,
         description="A key of your own choice that may everything; 32 characters.",
+    )
+    video_wait_secs: int = Field(
+        0,
+        ge=0,
+        le=LONGEST_SECONDS,
+        description="How long /v1/videos/generations waits where its client says "
+        "nothing, as the Jimeng family's APIs do; 0: it answers 202 at once.",
     )
 
     @model_validator(mode="after")

@@ -53,6 +53,17 @@ class ReferenceFile(BaseModel):
         "video/… or audio/…. In the end the bytes decide.",
         max_length=255,
     )
+    _field: str = PrivateAttr("")
+
+    @property
+    def field(self) -> str:
+        """The name it came under, where that says something."""
+        return self._field
+
+    def under(self, field: str) -> Self:
+        """Remember the name it came under."""
+        self._field = field
+        return self
 
     @field_validator("data")
     @classmethod

@@ -1,32 +1,31 @@
 """`/v1/images/…` as OpenAI's clients and the Jimeng family ask for images."""
 
 import json
-import re
-from base64 import b64encode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from contracts.requests import Task
-from contracts.values import ResultRef
+from contracts.values import TERMINAL, ResultRef
 from gateway_http.access import ImageCreator
 from gateway_http.bodies import image_body
+from gateway_http.chunks import Chunks, in_base64
 from gateway_http.creating import Made, create_task
-from gateway_http.ending import ended_for
 from gateway_http.image_wish import FORM, ImageWish
 from gateway_http.intake import Received, Shelf, receive_as
 from gateway_http.openai_errors import ONCE, Failure, OpenAIRoute, failure_of
 from gateway_http.parts import Parts
+from gateway_http.prefer import wanted
 from gateway_http.problems import Problem, field_error, invalid, invalid_field
 from gateway_http.repeats import REPLAYED
 from gateway_http.views import task_view
+from gateway_http.watching import ended_for
 from jimeng import InvalidJob, find_model
 
-_WAIT = re.compile(r"wait=[0-9]{1,5}")
 Prefer = Annotated[
     str | None,
     Header(
@@ -142,32 +141,23 @@ async def _answer(
     parts: Parts, request: Request, made: Made[ImageWish], prefer: str | None
 ) -> Response:
     """Wait for the end of a task as long as the client wants, and answer."""
-    seconds, at_once = preferred(prefer, parts.patience.wait)
+    longest = parts.patience.wait
+    wait = wanted([prefer or ""], longest, longest)
     task_id = made.command.task
     poll_url = f"{parts.base(request)}/api/v1/tasks/{task_id}"
-    found = await ended_for(request, parts.bus, task_id, seconds)
     headers = dict(REPLAYED) if made.replayed else {}
-    if found is None and at_once:
+    found = await ended_for(request, parts, made.command, None, wait)
+    if found.status not in TERMINAL and wait.at_once:
         applied = {"Location": poll_url, "Preference-Applied": "respond-async"}
         return _accepted(made, poll_url, {**headers, **applied})
-    if found is None:
-        raise _late(task_id, seconds, poll_url)
+    if found.status not in TERMINAL:
+        raise _late(task_id, wait.seconds, poll_url)
     if found.status != "succeeded":
         raise failure_of(found)
     if not found.results or found.files_deleted_at:
         text = f"the images of task {task_id} were deleted, for their age"
         raise Problem(410, "files_deleted", text, headers=ONCE, task_id=task_id)
     return _images(parts, request, found, made.wish, headers)
-
-
-def preferred(prefer: str | None, longest: float) -> tuple[float, bool]:
-    """Return how long to wait, and whether 202 is the answer after it (RFC 7240)."""
-    words = [word.strip().lower() for word in re.split("[,;]", prefer or "")]
-    waits = [float(word[5:]) for word in words if _WAIT.fullmatch(word)]
-    at_once = "respond-async" in words
-    if not waits:
-        return (0.0 if at_once else longest), at_once
-    return min(waits[0], longest), at_once
 
 
 def _accepted(
@@ -202,7 +192,7 @@ def _images(
         head |= {"input_images": len(task.job.files), **composed}
     if wish.response_format == "b64_json":
         files = _encoded(parts, head, task, task.results[: wish.n])
-        return StreamingResponse(files, 200, headers, "application/json")
+        return Chunks(files, 200, headers, "application/json")
     about = {"revised_prompt": task.job.prompt}
     data = [{"url": result.url, **about} for result in shown]
     return JSONResponse({**head, "data": data}, 200, headers)
@@ -214,19 +204,16 @@ def _seconds(task: Task) -> int:
 
 async def _encoded(
     parts: Parts, head: dict[str, Any], task: Task, results: Sequence[ResultRef]
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Write the answer with the pictures in it, never one of them whole in memory."""
     prompt = json.dumps(task.job.prompt)
     yield json.dumps(head).encode()[:-1] + b', "data": ['
     for place, result in enumerate(results):
         start = f'{{"revised_prompt": {prompt}, "b64_json": "'
         yield (", " if place else "").encode() + start.encode()
-        left = b""
-        async with aclosing(parts.store.read(result.key, 0, result.size)) as chunks:
-            async for chunk in chunks:
-                left += chunk
-                whole = len(left) // 3 * 3  # Base64 is written in groups of three
-                yield b64encode(left[:whole])
-                left = left[whole:]
-        yield b64encode(left) + b'"}'
+        pieces = parts.store.read(result.key, 0, result.size)
+        async with aclosing(in_base64(pieces)) as texts:
+            async for text in texts:
+                yield text
+        yield b'"}'
     yield b"]}"

@@ -70,6 +70,7 @@ def router(parts: Parts) -> APIRouter:
         async with shelf(parts.store, new) as lent:
             wish = await _wish(parts, request, lent, old, caller)
             found = await _ask(parts, wish, lent)
+        allowance_of(request).made(anew=wish.new_task == new)
         if wish.new_task != new:
             response.headers.update(REPLAYED)
         view = task_view(found, parts.links(request))

@@ -3,22 +3,19 @@
 `/links` makes links to them that need no key.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.types import Receive, Scope, Send
 
 from blobs import MissingError
 from contracts.message import now
 from contracts.requests import Task
 from contracts.values import ResultRef
 from gateway_http.access import Caller, Reader, ReaderOrLink
+from gateway_http.chunks import Chunks
 from gateway_http.filters import Number
 from gateway_http.links import Made, Target, signed
 from gateway_http.parts import Parts, TaskId, problems
@@ -240,23 +237,4 @@ def _answer(
         headers["Content-Type"] = file.mime
         return Response(status_code=status, headers=headers)
     chunks = parts.store.read(file.key, sent.start, sent.stop)
-    return _Chunks(chunks, status, headers, file.mime)
-
-
-class _Chunks(StreamingResponse):
-    """Sends a file piece by piece, and closes it also when the client hangs up."""
-
-    def __init__(
-        self,
-        chunks: AsyncGenerator[bytes],
-        status: int,
-        headers: dict[str, str],
-        mime: str,
-    ) -> None:
-        super().__init__(chunks, status, headers, mime)
-        self._chunks = chunks
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        async with aclosing(self._chunks):
-            await super().__call__(scope, receive, send)
+    return Chunks(chunks, status, headers, file.mime)

@@ -1,0 +1,1 @@
+"""The Jimeng family's API in its own words: clients written for it come unchanged."""
