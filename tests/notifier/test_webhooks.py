@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -11,7 +12,9 @@ from contracts import webhooks
 from contracts.requests import RequestRefusedError
 from contracts.values import Item, ResultRef
 from fetch_support import FakeNetwork
+from gateway_http.links import LinkKeys, Target
 from receiver_support import endless, silent
+from runtime.sealing import root_secret
 from workers_support import running
 
 SECRET = "whsec_" + b64encode(b"k" * 32).decode()
@@ -98,10 +101,17 @@ async def test_a_success_is_told_with_its_link_and_a_failure_with_its_reason(
     await succeeds(stage)
     told = (await receiver.next()).told
     assert told["event"] == "task.succeeded"
-    assert told["result"] == {
-        "video_url": "http://gateway.example/api/v1/tasks/t1/video",
-        "image_urls": [],
-    }
+    assert told["result"]["image_urls"] == []
+    link = urlsplit(told["result"]["video_url"])
+    assert link.path == "/api/v1/tasks/t1/video"
+    query = {name: value[0] for name, value in parse_qs(link.query).items()}
+    root = root_secret(None, stage.data / "secret.key")
+    LinkKeys(root).check(Target("t1"), query, datetime.now(UTC))
+    await stage.until(lambda: _all_delivered(stage))
+    [kept] = [d for d in await deliveries(stage) if d.task == "t1"]
+    [one] = (await stage.hands.ask(webhooks.ReadDelivery(delivery=kept.id))).tries
+    assert "signature=*" in one.request
+    assert query["signature"] not in one.request
     assert told["error"] is None
     assert told["timestamp"].endswith("Z")
 

@@ -113,8 +113,8 @@ class DueDelivery(Value):
     url: Secret | None = None
     secrets: tuple[Secret, ...] = ()
     """Several while one takes the place of another."""
-    base: str = ""
-    """What links to the gateway begin with."""
+    links: tuple[Secret, ...] = ()
+    """Where its results are fetched, without a key, for a day."""
     task: Task | None = None
     notice: Notice | None = None
     unusable: str = ""

@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from contracts.keys import EVERYDAY, Key, KeyScope
 from contracts.values import Kind
 from gateway_http.problems import Problem
+from runtime.links import SIGNATURE
 
 if TYPE_CHECKING:
     from gateway_http.limits import Allowance
@@ -29,7 +30,6 @@ ROLES: dict[Role, frozenset[Scope]] = {
     "admin": EVERYTHING,
 }
 """What people may: to look, to act, to manage. They see everybody's tasks."""
-SIGNATURE = "signature"
 
 
 @dataclass(frozen=True)

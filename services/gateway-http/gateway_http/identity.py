@@ -23,10 +23,10 @@ from gateway_http.access import (
     ANYBODY,
     EVERYTHING,
     NOBODY,
-    SIGNATURE,
     Caller,
 )
 from gateway_http.problems import Problem, problem_response, unavailable
+from runtime.links import SIGNATURE
 
 Way = Callable[[HTTPConnection], Awaitable[Caller | None]]
 OPEN = {"/ping", "/healthz", "/readyz", "/api/v1/health", "/openapi.json", "/docs"}

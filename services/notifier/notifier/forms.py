@@ -4,7 +4,6 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts.paths import video_path
 from contracts.requests import Task
 from contracts.webhooks import Deliver, DueDelivery
 
@@ -12,6 +11,11 @@ from contracts.webhooks import Deliver, DueDelivery
 def body_of(command: Deliver, due: DueDelivery) -> bytes:
     """Return what is sent."""
     return json.dumps(_standard(command, due), ensure_ascii=False).encode()
+
+
+def links_of(due: DueDelivery) -> list[str]:
+    """Return where the results are fetched."""
+    return [each.get_secret_value() for each in due.links]
 
 
 def _standard(command: Deliver, due: DueDelivery) -> dict[str, Any]:
@@ -24,7 +28,7 @@ def _standard(command: Deliver, due: DueDelivery) -> dict[str, Any]:
         "timestamp": _moment(due.at),
         **({"notice": due.notice.model_dump()} if due.notice else {}),
         "task": _task(task) if task else None,
-        "result": _result(task, due.base) if task else None,
+        "result": _result(task, links_of(due)) if task else None,
         "error": _error(task) if task else None,
     }
 
@@ -45,11 +49,9 @@ def _task(task: Task) -> dict[str, Any]:
     }
 
 
-def _result(task: Task, base: str) -> dict[str, Any] | None:
+def _result(task: Task, links: list[str]) -> dict[str, Any] | None:
     if task.status != "succeeded" or task.files_deleted_at:
         return None
-    places = range(len(task.results))
-    links = [base + video_path(task.id, place) for place in places]
     video = task.kind == "video"
     return {
         "video_url": links[0] if video and links else None,

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote_plus
 
-from contracts.paths import video_path
 from contracts.requests import Task
 from contracts.webhooks import DueDelivery, EndpointKind
+from notifier.forms import links_of
 
 PROMPT_SHOWN = 200
 LONGEST_BYTES = 2000  # WeCom takes 2048, the others more
@@ -45,16 +45,14 @@ def words(due: DueDelivery) -> tuple[str, str]:
         return due.notice.title, due.notice.text
     if due.task is None:
         return due.occasion, ""
-    return f"Task {due.task.status}", _about(due.task, due.base)
+    return f"Task {due.task.status}", _about(due.task, links_of(due))
 
 
-def _about(task: Task, base: str) -> str:
+def _about(task: Task, links: list[str]) -> str:
     lines = [task.job.prompt[:PROMPT_SHOWN], f"{task.job.model}, {task.id}"]
     if task.status == "failed" and task.error_message:
         lines.append(task.error_message)
-    if task.status == "succeeded" and task.results:
-        lines.append(base + video_path(task.id))
-    return "\n".join(lines)
+    return "\n".join([*lines, *links])
 
 
 def _cut(text: str) -> str:

@@ -16,6 +16,7 @@ from contracts.requests import RequestRefusedError
 from runtime import hooks, logs
 from runtime.background import running
 from runtime.durable import make_folder
+from runtime.links import LinkKeys
 from runtime.roots import roots
 from runtime.sealing import Ring
 from runtime.service import App, fatal
@@ -81,7 +82,7 @@ def create_app(settings: SchedulerSettings) -> App:
     handlers.register_keys(bus, writer, relay, reads)
     handlers.register_accounts(bus, reads)
     keeping.register(bus, reads, writer)
-    delivery_work.register(bus, writer, reads, ring)
+    delivery_work.register(bus, writer, reads, ring, LinkKeys(*secrets))
     endpoint_work.register(bus, writer, reads, ring)
 
     @asynccontextmanager

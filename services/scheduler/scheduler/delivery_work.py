@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts import webhooks as asked
 from contracts.bus import Bus
+from contracts.message import now
 from contracts.webhooks import DeliveryTried, DueDelivery, Try
 from runtime import hooks
+from runtime.links import A_DAY, LinkKeys, Target, signed
 from runtime.sealing import Ring, SealError
 from scheduler.announcing import send
 from scheduler.domain.delivering import OWN, Delivery, after, anew
@@ -29,13 +31,15 @@ JITTER = 0.2
 log = logging.getLogger("scheduler")
 
 
-def register(bus: Bus, writer: Writer, engine: AsyncEngine, ring: Ring) -> None:
+def register(
+    bus: Bus, writer: Writer, engine: AsyncEngine, ring: Ring, keys: LinkKeys
+) -> None:
     """Register what the notifier asks, and operators."""
 
     @bus.answer(asked.AskDelivery)
     async def ask(request: asked.AskDelivery) -> DueDelivery:
         async with reading(engine) as db:
-            return await _due(db, request, ring)
+            return await _due(db, request, ring, keys)
 
     @bus.answer(asked.ListDeliveries)
     async def list_deliveries(request: asked.ListDeliveries) -> asked.DeliveryPage:
@@ -78,7 +82,7 @@ def _try(fact: DeliveryTried) -> Try:
 
 
 async def _due(
-    db: AsyncConnection, request: asked.AskDelivery, ring: Ring
+    db: AsyncConnection, request: asked.AskDelivery, ring: Ring, keys: LinkKeys
 ) -> DueDelivery:
     """Say what to send now, and where; a try that is over is not wanted again."""
     delivery = await deliveries.load(db, request.delivery)
@@ -92,32 +96,44 @@ async def _due(
         notice=delivery.notice,
     )
     try:
-        where = await _where(db, delivery, task, ring)
+        where, base = await _where(db, delivery, task, ring)
     except (SealError, LookupError) as error:
-        where = {"unusable": str(error)}
-    return told.model_copy(update=where)
+        return told.model_copy(update={"unusable": str(error)})
+    links = _links(task, keys, base) if task else ()
+    return told.model_copy(update={**where, "links": links})
+
+
+def _links(task: Task, keys: LinkKeys, base: str) -> tuple[SecretStr, ...]:
+    """Return where the results of a task are fetched, anew at each try."""
+    if task.files_deleted_at:
+        return ()
+    targets = [Target(task.id, place) for place in range(len(task.results))]
+    return tuple(SecretStr(signed(base, keys, t, now() + A_DAY)) for t in targets)
 
 
 async def _where(
     db: AsyncConnection, delivery: Delivery, task: Task | None, ring: Ring
-) -> dict[str, Any]:
-    """Return where a delivery goes. Raises LookupError: nowhere any more."""
+) -> tuple[dict[str, Any], str]:
+    """Return where a delivery goes, and what its links begin with.
+
+    Raises LookupError: nowhere any more.
+    """
     if delivery.receiver == OWN:
         if task is None or task.webhook is None:
             raise LookupError("its task was deleted")
         hook = hooks.open_(ring, task.webhook, task.id)
-        signed = (SecretStr(hook.secret),) if hook.secret else ()
-        return {"url": SecretStr(hook.url), "secrets": signed, "base": hook.base}
+        own = (SecretStr(hook.secret),) if hook.secret else ()
+        return {"url": SecretStr(hook.url), "secrets": own}, hook.base
     endpoint = await endpoints.load(db, delivery.receiver)
     if endpoint is None or not (endpoint.enabled or delivery.occasion == "test"):
         raise LookupError("its endpoint is switched off")
     kept = opened(ring, endpoint)
-    return {
+    where = {
         "kind": endpoint.kind,
         "url": SecretStr(kept.url),
         "secrets": signing(endpoint, kept),
-        "base": kept.base,
     }
+    return where, kept.base
 
 
 async def _replay(turn: Turn, wish: asked.ReplayDelivery) -> asked.Delivery:

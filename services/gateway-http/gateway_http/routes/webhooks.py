@@ -18,6 +18,7 @@ from contracts.webhooks import (
     ReplayDelivery,
 )
 from gateway_http.access import ADMIN, needs
+from gateway_http.audit import about
 from gateway_http.parts import Parts, problems
 from gateway_http.webhook_forms import (
     DeliveryList,
@@ -110,7 +111,9 @@ def _register_changes(routes: APIRouter, parts: Parts) -> None:
             description=body.description,
             events=body.wanted,
         )
-        return _with_secret(await parts.bus.ask(wish))
+        found = await parts.bus.ask(wish)
+        about(request, found.endpoint.id)
+        return _with_secret(found)
 
     @routes.patch("/{webhook}", responses=problems(404, 422, 503))
     async def change(
