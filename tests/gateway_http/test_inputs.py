@@ -147,7 +147,7 @@ FORMS = [
     ([("image", ("a.png", b"a"))], "image"),
     ([("prompt", (None, "a")), ("files", (None, "file:///a"))], "files.0"),
     ([("prompt", (None, "a")), ("files", (None, ""))], "files.0"),
-    ([("prompt", (None, "a")), ("file_paths", (None, URL))], "file_paths"),
+    ([("prompt", (None, "a")), ("file_paths", (None, "a.png"))], "files.0"),
     ([("prompt", (None, "x" * 300_000))], "prompt"),
     ([("prompt", (None, b"\xff"))], "prompt"),
     ([("prompt", (None, "@1")), ("files", ("a.png", b""))], "files.0"),

@@ -110,6 +110,20 @@ async def test_defaults_are_fitted_to_the_model_and_choices_never_changed(gatewa
     assert refused.json()["errors"][0]["field"] == "duration"
 
 
+async def test_a_form_takes_urls_by_their_older_names_too(gateway):
+    urls = [f"https://files.example/{n}.png" for n in "ab"]
+    for name in ("files", "file_paths", "filePaths"):
+        answer = await gateway.http.post(
+            "/api/v1/tasks",
+            files=[
+                ("prompt", (None, "@1 meets @2")),
+                *((name, (None, u)) for u in urls),
+            ],
+        )
+        assert answer.status_code == 201, answer.text
+        assert [f["url"] for f in answer.json()["task"]["files"]] == urls
+
+
 async def test_files_come_as_json_and_as_a_form(gateway, scheduler, until):
     inline = {
         "data": "data:image/png;base64," + base64.b64encode(PNG).decode(),

@@ -74,7 +74,7 @@ class Form(Generic[W]):
         return part.name in self.files or by_any_name
 
 
-TASK = Form(wish.from_json, wish.from_form, wish.NAMES, frozenset({"files"}))
+TASK = Form(wish.from_json, wish.from_form, wish.NAMES, frozenset(wish.FILES))
 
 
 @dataclass
