@@ -18,7 +18,7 @@ import nats as nats_py
 from nats.aio.client import Client
 
 from contracts.bus import Link
-from contracts.streams import provision
+from contracts.provision import provision
 
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients of plain http: the certificates httpx would read take it 30 ms."""

@@ -24,7 +24,7 @@ from chaos import processes
 from chaos.processes import Unit
 from chaos.proxy import Proxy
 from chaos.times import SETTINGS, Times
-from contracts.streams import provision
+from contracts.provision import provision
 from standalone.nats_server import find_binary
 from standalone.rights import USERS, rights
 from support import free_port

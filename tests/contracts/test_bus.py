@@ -11,6 +11,7 @@ from nats.js.api import StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
 from contracts.bus import Kept, NotProvisionedError
+from contracts.provision import drift, provision
 from contracts.requests import (
     Answer,
     ReadStats,
@@ -20,7 +21,7 @@ from contracts.requests import (
     Stats,
 )
 from contracts.sessions import CheckSession
-from contracts.streams import consumers, drift, provision, streams
+from contracts.streams import consumers, streams
 from contracts.tasks import Absent, CreateTask, PollSession
 from contracts.values import Job
 

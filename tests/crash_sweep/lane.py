@@ -22,7 +22,8 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from boundary import KILL, LOG
-from contracts.streams import provision, streams
+from contracts.provision import provision
+from contracts.streams import streams
 from crash_sweep.nursery import SERVICES
 from support import Nats, free_port
 

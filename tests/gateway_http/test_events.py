@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from gateway_http.live.kept import Batch
 from gateway_http.parts import Patience
 from sse_support import Story, following
 
@@ -281,3 +282,23 @@ async def test_nothing_is_lost_where_nats_was_away(gateway, story, nats):
     assert refused.status_code == 503
     assert [each.name for each in rest] == ["submitting", "polling", "failed", "done"]
     assert "NATS is back" in stream.comments
+
+
+async def test_what_a_server_that_lags_does_not_know_is_asked_of_the_leader(
+    gateway, story
+):
+    await story.tell()
+    await story.go("submitting", "polling")
+    events = gateway.app._after[0].events
+    whole = await events.surely_after(1, "evt.task.t1.scheduler.*")
+
+    async def lagging(place, _):
+        return Batch([], place, more=False)
+
+    events.after = lagging
+    place, found = 0, []
+    while (batch := await events.surely_after(place, "evt.task.*.>")).reached > place:
+        found += batch.told
+        place = batch.reached
+    assert [told.revision for told in whole.told] == [2, 3]
+    assert [told.revision for told in found] == [1, 2, 3]

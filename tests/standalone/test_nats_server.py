@@ -243,6 +243,10 @@ async def test_the_gateway_is_called_when_something_is_told_and_reads_it(server)
     call = await calls.next_msg(timeout=5)
     wish = json.dumps({"seq": int(call.headers["Nats-Sequence"])}).encode()
     found = await gateway.request("$JS.API.DIRECT.GET.EVT", wish, timeout=5)
+    surely = await gateway.jetstream().get_msg(
+        "EVT", seq=1, subject="evt.task.t.scheduler.*", next=True
+    )
+    assert surely.seq == int(call.headers["Nats-Sequence"])
     assert (call.subject, call.data) == ("live.public.task", b"")
     assert found.headers["Nats-Subject"] == "evt.task.t.scheduler.queued"
     assert gateway.complaints.empty()

@@ -32,6 +32,7 @@ from contracts.dead import DeadLetter
 from contracts.delivery import HEARTBEATS, Delivery, Scope, backoff
 from contracts.marks import Marks
 from contracts.message import Command, Event, Message
+from contracts.provision import NotProvisionedError, require
 from contracts.publishing import PUBLISH_SECONDS, bury, issue, tell
 from contracts.pulling import pull_when_free
 from contracts.requests import Request
@@ -39,8 +40,6 @@ from contracts.streams import (
     FACTS_DURABLE,
     NEEDED_TO_TAKE,
     Kept,
-    NotProvisionedError,
-    require,
 )
 from contracts.taking import Taken, as_it_came, read
 

@@ -18,7 +18,8 @@ from typing import Self
 import nats
 
 from contracts.bus import Link
-from contracts.streams import ACK_WAIT_SECONDS, provision
+from contracts.provision import provision
+from contracts.streams import ACK_WAIT_SECONDS
 from runtime.background import running
 from runtime.durable import make_folder, write_whole
 from runtime.settings import SettingsError

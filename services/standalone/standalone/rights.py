@@ -153,7 +153,8 @@ def _own(service: str) -> list[str]:
             for verb in (f"STREAM.INFO.{stream}", f"DIRECT.GET.{stream}.{subject}")
         ]
         counts = ["rate.*.*", "quota.*.*.*", *counters]
-        log = ["$JS.API.STREAM.INFO.EVT", "$JS.API.DIRECT.GET.EVT"]
+        gets = ("STREAM.INFO.EVT", "STREAM.MSG.GET.EVT", "DIRECT.GET.EVT")
+        log = [f"$JS.API.{verb}" for verb in gets]
         own = ["cmd.scheduler.create.*", deeds, *keys, *claims, *signin, *counts, *log]
         return [*own, *_reads("CMD"), *beats]
     return facts

@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 from nats.errors import ConnectionReconnectingError
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.errors import NotFoundError
 
 from contracts.bus import Bus
 from contracts.message import token
@@ -72,6 +73,25 @@ class KeptEvents:
             reached=_place(found[-1]) if found else place,
             more=len(found) == BATCH,
         )
+
+    async def surely_after(self, place: int, subject: str) -> Batch:
+        """Return what comes after a place; nothing only where there is nothing.
+
+        A direct get may be answered by a server of a cluster that lags behind; so the
+        one that leads is asked what is next where that knew of nothing.
+        """
+        batch = await self.after(place, subject)
+        if batch.reached > place:
+            return batch
+        try:
+            found = await self._bus.jetstream.get_msg(
+                "EVT", seq=place + 1, subject=subject, next=True
+            )
+        except NotFoundError:
+            return batch
+        reached = int(found.seq or place)
+        news = told(found.data or b"", reached, str(found.subject))
+        return Batch([news] if news else [], reached, more=True)
 
     async def _ask(self, **wish: Any) -> list[Msg]:
         client = self._bus.client

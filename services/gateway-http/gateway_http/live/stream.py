@@ -96,12 +96,12 @@ class EventStream(Response):
         reached = self._beginning.newer.sequence
         while reached < hub.position and not follower.over:
             place = hub.position
-            batch = await hub.events.after(reached, _subject(follower.wanted))
+            batch = await hub.events.surely_after(reached, _subject(follower.wanted))
             for told in batch.told:
                 follower.offer(told)
                 if frames := follower.drain():
                     yield frames
-            reached = batch.reached if batch.more else max(batch.reached, place)
+            reached = batch.reached if batch.reached > reached else place
 
 
 def _subject(wanted: Wanted) -> str:

@@ -26,7 +26,7 @@ def run() -> None:
 async def _provision(settings: "Settings") -> list[str]:  # type: ignore[name-defined]  # noqa: F821
     import nats
 
-    from contracts.streams import provision
+    from contracts.provision import provision
 
     link = settings.link
     client = await nats.connect(
