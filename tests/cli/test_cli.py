@@ -325,7 +325,16 @@ async def test_a_credential_cannot_be_given_as_an_argument(nowhere):
 async def test_the_help_names_every_command_without_loading_one(nowhere):
     ended = await nowhere("--help")
 
-    for name in ("up", "video", "tasks", "task", "sessions", "simulator", "nats"):
+    for name in (
+        "up",
+        "video",
+        "image",
+        "tasks",
+        "task",
+        "sessions",
+        "simulator",
+        "nats",
+    ):
         assert re.search(rf"^  {name}\b", ended.out, re.MULTILINE)
 
 

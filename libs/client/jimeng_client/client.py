@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 import httpx
 
-from jimeng_client.downloads import save
+from jimeng_client.downloads import name_of, save
 from jimeng_client.errors import GatewayError
 from jimeng_client.following import Following
 from jimeng_client.keys import Keys
@@ -61,7 +61,7 @@ class Client:
     def create(
         self, prompt: str, *, files: Sequence[str | Path] = (), **wish: Any
     ) -> Task:
-        """Ask for a video; it is accepted when this returns.
+        """Ask for a video, or images; it is accepted when this returns.
 
         `wish` takes model, duration, ratio, resolution, function_mode, priority,
         metadata, max_attempts, deadline and buy_again. Files are streamed from where
@@ -166,6 +166,14 @@ class Client:
             self._http.stream("GET", place, params=query) as answer,
         ):
             return save(checked(answer), Path(path), result)
+
+    def download_all(self, task: Task | str, folder: str | Path) -> tuple[Path, ...]:
+        """Save everything a task made into a folder, each file whole and verified."""
+        found = self.get(task) if isinstance(task, str) else task
+        return tuple(
+            self.download(found, Path(folder) / name_of(found, result), result.index)
+            for result in found.results
+        )
 
     # sessions
 

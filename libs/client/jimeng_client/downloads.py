@@ -6,7 +6,15 @@ from pathlib import Path
 import httpx
 
 from jimeng_client.errors import GatewayError
-from jimeng_client.models import Result
+from jimeng_client.models import Result, Task
+
+_ENDINGS = {"image/jpeg": "jpg", "video/quicktime": "mov"}  # else as the type says
+
+
+def name_of(task: Task, result: Result) -> str:
+    """Return what a result is called among others: `<task>-<index>.<ending>`."""
+    ending = _ENDINGS.get(result.mime, result.mime.rpartition("/")[2])
+    return f"{task.id}-{result.index}.{ending}"
 
 
 def save(answer: httpx.Response, path: Path, result: Result) -> Path:

@@ -20,6 +20,7 @@ COMMANDS = {
     "up": ("up:run", "Start the gateway; --simulate tries it without an account."),
     "demo": ("demo:run", "Start it on a simulated site and make a first video."),
     "video": ("video:run", "Make a video and save it."),
+    "image": ("image:run", "Make images and save them."),
     "tasks": ("tasks:tasks", "List tasks, the newest first."),
     "task": ("tasks:task", "Show, follow, save or cancel one task."),
     "cancel": ("steering:cancel", "Stop a task, or every one that fits."),
@@ -93,7 +94,7 @@ def jimeng(
         typer.Option("--version", callback=_show_version, help="Show the version."),
     ] = False,
 ) -> None:
-    """Make videos with your own Jimeng accounts, through your own gateway.
+    """Make videos and images with your own Jimeng accounts, through your own gateway.
 
     First `jimeng up --simulate`, in another terminal `jimeng video "a fox in the
     snow"`. With accounts of your own: `jimeng up`, then `jimeng sessions add`.

@@ -80,13 +80,21 @@ def shape(task: "Task") -> str:
 def finish(client: "Client", task: "Task", output: Path | None) -> Path | None:
     """Save what a task made; one that made nothing ends the command with why."""
     if task.status == "succeeded":
-        return client.download(task, output) if output else None
+        return _saved(client, task, output) if output else None
     if task.status == "failed":
         code = f" ({task.error_code or task.error_kind})"
         say(f"Failed: {clean(task.error_message or 'for no stated reason')}{code}")
     else:
         say(f"Task {task.id} is {task.status}")
     raise typer.Exit(FAILED)
+
+
+def _saved(client: "Client", task: "Task", output: Path) -> Path:
+    """Save into a folder all there is; under a file's name the first."""
+    if not output.is_dir():
+        return client.download(task, output)
+    client.download_all(task, output)
+    return output
 
 
 @contextmanager

@@ -80,7 +80,9 @@ def task(
     task_id: Annotated[str, typer.Argument(metavar="ID", help="The task's id.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Wait for the video and save it here."),
+        typer.Option(
+            "--output", "-o", help="Wait for it and save it here; all, in a folder."
+        ),
     ] = None,
     *,
     follow: Annotated[

@@ -141,13 +141,14 @@ def run(
         "buy_again": buy_again,
     }
     with gateway(url, api_key) as client:
-        task = _submit(client, prompt, [*(image or ()), *(file or ())], wish)
+        task = submit(client, prompt, [*(image or ()), *(file or ())], wish)
         _wait_and_save(client, task, output, url, as_json=as_json)
 
 
-def _submit(
+def submit(
     client: "Client", prompt: str, files: list[str], wish: dict[str, Any]
 ) -> "Task":
+    """Ask for it; Ctrl-C meanwhile leaves open whether it was accepted."""
     try:
         return client.create(prompt, files=files, **wish)
     except KeyboardInterrupt:
