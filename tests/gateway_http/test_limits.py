@@ -307,3 +307,34 @@ async def test_each_task_of_a_batch_counts(door, until):
     assert outcome["failures"][0]["type"] == "quota_exceeded"
     today = (await client.get("/api/v1/me")).json()["today"]
     assert (today["task_count"], today["quota_remaining"]) == (5, 0)
+
+
+async def test_what_was_accepted_counts_whatever_is_answered_then(door, until):
+    """The task goes on, so giving it back would let its caller have it for nothing."""
+    client, _ = await door.key(daily_quota=9, daily_credits=100)
+    wish = {"prompt": "a fox", "model": "jimeng-4.0"}
+    again = {"headers": {"idempotency-key": "one"}, "json": wish, "timeout": 60}
+    place = "/v1/images/generations"
+    for wrong in ({"prompt": ""}, {"prompt": "x", "model": "nothing"}, {}):
+        assert (await client.post(place, json=wrong)).is_client_error
+    assert (await client.get("/api/v1/me")).json()["today"]["task_count"] == 0
+    asking = [asyncio.create_task(client.post(place, **again)) for _ in "12"]
+
+    async def cancelled():
+        tasks = (await client.get("/api/v1/tasks")).json()["tasks"]
+        for task in tasks:
+            await client.post(f"/api/v1/tasks/{task['id']}/cancel")
+        return bool(tasks)
+
+    await until(cancelled, 20)
+    answers = await asyncio.gather(*asking)
+    assert all(not answer.is_success for answer in answers)
+
+    async def corrected():  # by the scheduler, and by nobody else
+        today = (await client.get("/api/v1/me")).json()["today"]
+        return (today["task_count"], today["credits_remaining"]) == (1, 100)
+
+    await until(corrected)
+    assert (await client.post("/api/v1/tasks", json=wish)).status_code == 201
+    today = (await client.get("/api/v1/me")).json()["today"]
+    assert (today["task_count"], today["credits"]) == (2, 4)

@@ -18,7 +18,6 @@ from runtime.links import SIGNATURE
 if TYPE_CHECKING:
     from gateway_http.limits import Allowance
 
-REPLAYED = "Idempotency-Replayed"
 Scope = KeyScope | Literal["task:resolve", "session:read", "session:write"]
 ADMIN: Scope = "admin"
 EVERYTHING: frozenset[Scope] = frozenset({ADMIN})

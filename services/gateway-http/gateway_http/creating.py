@@ -46,10 +46,10 @@ async def create_task(
     async with shelf(parts.store, task) as lent:
         received = await read(request, lent)
         command = await _command(parts, request, caller, lent, received)
-        await _accept(parts, command, lent)
-    replayed = command.task != task
-    allowance_of(request).made(anew=not replayed)
-    return Made(command, received.wish, replayed)
+        replayed = command.task != task
+        async with allowance_of(request).accepting(replayed=replayed):
+            await _accept(parts, command, lent)
+    return Made(command, received.wish, replayed=replayed)
 
 
 async def _command(

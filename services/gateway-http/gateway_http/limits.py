@@ -58,7 +58,6 @@ class Allowance:
         self._now = now
         self.windows: list[Window] = []
         self._taken: list[tuple[str, int]] = []
-        self._anew: bool | None = None
 
     def one_of_many(self, name: str) -> "Allowance":
         """Return what one of several tasks of this request may take."""
@@ -72,7 +71,7 @@ class Allowance:
 
     @asynccontextmanager
     async def task(self) -> AsyncIterator[None]:
-        """Count a task; given back when it fails, or had been made before.
+        """Count a task; given back at the end, unless it was accepted meanwhile.
 
         Raises Problem where it is one too many.
         """
@@ -81,21 +80,23 @@ class Allowance:
                 limit = self._key.daily_quota
                 await self._take(TASKS, limit, self._key.id, self._now())
             yield
-        except Exception as error:
-            # What may have been accepted counts; what failed after it does too.
-            if self._anew is None:
-                self._anew = _is_unsure(error)
-            raise
         finally:
-            if self._anew is False:
-                await self._give_back()
+            await self._give_back()
 
-    def made(self, *, anew: bool) -> None:
-        """Say that a task was accepted, whatever becomes of the answer.
+    @asynccontextmanager
+    async def accepting(self, *, replayed: bool = False) -> AsyncIterator[None]:
+        """Keep what was taken once it is accepted, whatever comes of it then.
 
-        One that an equal request had made before was counted then.
+        Also where nobody knows whether it was. A replay took it before.
         """
-        self._anew = anew
+        try:
+            yield
+        except (Problem, NatsError) as error:
+            if _is_unsure(error):
+                self._taken.clear()
+            raise
+        if not replayed:
+            self._taken.clear()
 
     async def credits(self, amount: int, owner: str | None, moment: datetime) -> None:
         """Count what a task is expected to cost its owner, inside of `task`.
@@ -129,7 +130,8 @@ class Allowance:
             raise _too_many(self.windows[-1])
 
     async def _give_back(self) -> None:
-        for subject, amount in self._taken:
+        taken, self._taken = self._taken, []
+        for subject, amount in taken:
             once = f"{self._request}:back:{subject}"
             try:
                 await add(self._js, subject, -amount, once)

@@ -20,7 +20,6 @@ from boundary import boundary
 from contracts.bus import Bus
 from contracts.message import Value
 from contracts.values import FileRef
-from gateway_http import access
 from gateway_http.accept import NotAcceptedError, insist
 from gateway_http.access import Caller
 from gateway_http.intake import Shelf
@@ -28,7 +27,7 @@ from gateway_http.problems import Problem, unavailable
 from gateway_http.wish import FILES, Retry, Wish
 
 HEADER = "Idempotency-Key"
-REPLAYED = {access.REPLAYED: "true"}
+REPLAYED = {"Idempotency-Replayed": "true"}
 STREAM = "KV_idem"
 KEPT_SECONDS = 86_400
 # Without a key: client libraries try again within a minute, and people after it.

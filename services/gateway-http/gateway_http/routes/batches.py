@@ -106,7 +106,8 @@ def router(parts: Parts) -> APIRouter:
             allowance = allowance_of(request).one_of_many(task.id)
             async with allowance.task():
                 await allowance.credits(cost, task.owner, now())
-                return (await parts.bus.ask(wish)).id
+                async with allowance.accepting():
+                    return (await parts.bus.ask(wish)).id
 
         wanted = _narrowed(batch, TERMINAL, ONCE_FAILED)
         wanted = wanted.model_copy(update={"retried": False})

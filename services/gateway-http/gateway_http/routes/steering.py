@@ -69,9 +69,10 @@ def router(parts: Parts) -> APIRouter:
         new = str(uuid_utils.uuid7())
         async with shelf(parts.store, new) as lent:
             wish = await _wish(parts, request, lent, old, caller)
-            found = await _ask(parts, wish, lent)
-        allowance_of(request).made(anew=wish.new_task == new)
-        if wish.new_task != new:
+            replayed = wish.new_task != new
+            async with allowance_of(request).accepting(replayed=replayed):
+                found = await _ask(parts, wish, lent)
+        if replayed:
             response.headers.update(REPLAYED)
         view = task_view(found, parts.links(request))
         return Retried(task_id=found.id, task=view, retry_of=old.id)
