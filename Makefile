@@ -23,7 +23,7 @@ setup: .venv/ready ## Install everything needed into .tools and .venv; find a br
 run: .venv/browser ## Show the gateway at work, on a simulated site
 	@$(BIN)/jimeng demo
 
-test: .venv/browser ## Run the tests
+test: .venv/browser .tools/oidc-provider/ready ## Run the tests
 	@$(PYTHON) -m pytest
 
 check: .venv/ready ## Format, lint, types, layers, dependencies, boundaries
@@ -94,6 +94,9 @@ clean: ## Remove what setup made
 
 .venv/ready: requirements.lock deploy/tools/setup.sh $(PYPROJECTS)
 	@sh deploy/tools/setup.sh
+
+.tools/oidc-provider/ready: deploy/tools/oidc_provider.sh $(wildcard tests/oidc_provider/package*.json)
+	@sh deploy/tools/oidc_provider.sh
 
 .venv/browser: .venv/ready deploy/tools/browser.py
 	@$(PYTHON) deploy/tools/browser.py

@@ -48,9 +48,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 BROWSER = Path(__file__).parent.parent / ".venv" / "browser"
+OIDC_PROVIDER = BROWSER.parent.parent / ".tools" / "oidc-provider" / "node_modules"
 _EXCUSES: dict[str, Callable[[], bool]] = {
     "Chromium": lambda: not (BROWSER.exists() and BROWSER.read_text()),
     "nats CLI": lambda: shutil.which("nats") is None,
+    "oidc-provider": lambda: not OIDC_PROVIDER.is_dir(),
     "mounts": lambda: bool(why_no_mounts()),
     "FUSE": lambda: bool(why_no_fuse()),
 }

@@ -112,7 +112,7 @@ def create_app(
     store = _store(settings)
     patience = patience or Patience(wait=settings.wait_secs)
     hub = Hub(bus, patience.ping)
-    desk = _desk(settings, bus, clock)
+    desk = _desk(settings, bus, clock, patience.keys)
     parts = Parts(
         bus=bus,
         store=store,
@@ -130,7 +130,7 @@ def create_app(
     )
     own = OwnHosts(lambda: listening.port, settings.public_url)
     limited = Limited(_web(parts), bus, clock)
-    known = Identified(limited, _ways(settings, desk))
+    known = Identified(limited, _ways(settings, desk, patience.keys))
     web = with_cors(known, settings.cors_origins)
     proxies = Proxies(read_networks(settings.trusted_proxies))
     guard = Guard(web, SERVICE, own, settings.cors_origins, proxies)
@@ -138,13 +138,17 @@ def create_app(
     return Gateway(bus, listening, serving, store, hub)
 
 
-def _desk(settings: GatewaySettings, bus: Bus, clock: Clock) -> Desk | None:
+def _desk(
+    settings: GatewaySettings, bus: Bus, clock: Clock, pause: float
+) -> Desk | None:
     """Return where people sign in; None: everybody is let in."""
     if not settings.auth_enabled:
         return None
     token, public_url = settings.admin_token, settings.public_url
     ring = Ring(badges.PURPOSE, *roots(settings, settings.data_dir))
-    provider = Provider(settings, public_url) if settings.oidc_issuer_url else None
+    provider = None
+    if settings.oidc_issuer_url:
+        provider = Provider(settings, public_url, pause)
     return Desk(
         cookies=badges.Cookies(ring, clock, secure=public_url.startswith("https:")),
         memory=memory.Memory(bus, clock),
@@ -156,13 +160,13 @@ def _desk(settings: GatewaySettings, bus: Bus, clock: Clock) -> Desk | None:
     )
 
 
-def _ways(settings: GatewaySettings, desk: Desk | None) -> list[Way]:
+def _ways(settings: GatewaySettings, desk: Desk | None, pause: float) -> list[Way]:
     """Return how callers are found out, in order; without sign-in they are not."""
     if desk is None:
         return []
     ways = [by_key(desk.keyring), desk.way]
     if settings.takes_jwt:
-        ways.append(by_jwt(verifier_of(settings), settings.terms))
+        ways.append(by_jwt(verifier_of(settings, pause), settings.terms))
     return ways
 
 

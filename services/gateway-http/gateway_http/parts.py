@@ -31,6 +31,8 @@ class Patience:
     stream: float = 900.0
     """How long one may last: a key may be disabled meanwhile."""
     wait: float = 300.0
+    keys: float = 60.0
+    """How long an issuer is not asked for its keys again, whatever tokens name."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ DOTS = 2  # a signed token has three parts
 log = logging.getLogger("sign-in")
 
 
-def verifier_of(settings: SignInSettings) -> Verifier:
+def verifier_of(settings: SignInSettings, pause_seconds: float) -> Verifier:
     """Return what takes the tokens of JWT_ISSUER."""
     about = settings.jwt_issuer, settings.jwt_audience
     if settings.jwt_secret:
@@ -33,7 +33,7 @@ def verifier_of(settings: SignInSettings) -> Verifier:
     async def where() -> str:
         return settings.jwt_jwks_url
 
-    return Verifier(*about, ASYMMETRIC, PublishedKeys(where))
+    return Verifier(*about, ASYMMETRIC, PublishedKeys(where, pause_seconds))
 
 
 def by_jwt(verifier: Verifier, terms: Terms) -> Way:

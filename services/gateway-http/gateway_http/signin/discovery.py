@@ -1,6 +1,7 @@
 """Where a provider is asked, as it tells itself (OpenID Connect Discovery 1.0)."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -31,7 +32,9 @@ class Places(BaseModel):
 class Discovery:
     """Asks an issuer for its places, once an hour; while it is away, every 5 s."""
 
-    def __init__(self, issuer: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, issuer: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._issuer = issuer
         self._clock = clock
         self.known: Places | None = None

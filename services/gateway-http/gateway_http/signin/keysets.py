@@ -13,7 +13,6 @@ from gateway_http.signin.tokens import NotValidError
 from gateway_http.signin.web import AwayError, DeclinedError, Document, ask
 
 SHORTEST_RSA = 2048
-PAUSE_SECONDS = 60.0  # an unknown name makes us look again, so anybody could
 FRESH_SECONDS = 3600.0  # a key that was withdrawn is believed no longer
 RETRY_SECONDS = 5.0  # before there ever was an answer
 _KINDS: dict[str, type[RSAKey | ECKey | OKPKey]] = {
@@ -45,9 +44,12 @@ class PublishedKeys:
     def __init__(
         self,
         where: Callable[[], Awaitable[str]],
+        pause_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._where = where
+        # An unknown name makes us look again, so anybody could.
+        self._pause = pause_seconds
         self._clock = clock
         self._keys: list[Key] = []
         self._fetched: float | None = None
@@ -81,7 +83,7 @@ class PublishedKeys:
     async def _look(self) -> None:
         """Fetch them, unless that was tried just now."""
         async with self._one_at_a_time:
-            pause = RETRY_SECONDS if self._fetched is None else PAUSE_SECONDS
+            pause = RETRY_SECONDS if self._fetched is None else self._pause
             if self._since(self._tried) < pause:
                 return
             self._tried = self._clock()

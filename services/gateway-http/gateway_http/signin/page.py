@@ -35,7 +35,7 @@ h1 { margin: 0 0 .25rem; font-size: 1.4rem; }
 label { display: block; font-weight: 600; }
 small { display: block; color: var(--dim); margin: .25rem 0 1rem; }
 input { width: 100%; margin-top: .25rem; padding: .6rem .75rem; font: inherit;
-  color: inherit; background: transparent; border: 1px solid var(--line);
+  color: inherit; background: transparent; border: 1px solid var(--dim);
   border-radius: 8px; }
 button, .button { display: block; width: 100%; padding: .65rem 1rem; font: inherit;
   font-weight: 600; text-align: center; text-decoration: none; cursor: pointer;
@@ -120,9 +120,10 @@ def signed_in_page(asking: HTTPConnection, badge: Badge, end: str) -> HTMLRespon
     """Say who somebody is, and offer to sign out; `end` is where that may lead."""
     words = _words(asking)
     sentence = words["as" if badge.role else "as_key"]
+    role = words[badge.role] if badge.role else ""
     body = SIGNED_IN.substitute(
         {name: words[name] for name in ("out", "out_all", "docs")},
-        who=escape(sentence.format(name=badge.name, role=badge.role)),
+        who=escape(sentence.format(name=badge.name, role=role)),
     )
     return _page(asking, words["hello"], body, None, end)
 

@@ -6,8 +6,7 @@ stranger's word until the provider itself, asked directly, has given a token for
 
 import base64
 import hmac
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote_plus, urlencode, urlsplit
@@ -44,17 +43,17 @@ class Provider:
         self,
         settings: SignInSettings,
         public_url: str,
-        clock: Callable[[], float] = time.monotonic,
+        pause_seconds: float,
     ) -> None:
         self._settings = settings
         self._redirect_uri = f"{public_url}/auth/callback"
         self._goodbye_uri = f"{public_url}/auth/login?out=1"
-        self._discovery = Discovery(settings.oidc_issuer_url, clock)
+        self._discovery = Discovery(settings.oidc_issuer_url)
         self._verifier = Verifier(
             settings.oidc_issuer_url,
             settings.oidc_client_id,
             ASYMMETRIC,
-            PublishedKeys(self._keys_are_at, clock),
+            PublishedKeys(self._keys_are_at, pause_seconds),
         )
 
     @property
