@@ -19,6 +19,8 @@ END_SECONDS = 40.0
 # Each way of writing it that is not the plain one changes some of these characters.
 FIRST = "pl4nted/+%<&>'first0123456789ab"
 SECOND = "pl4nted/+%<&>'second123456789ab"
+HOOK = "pl4nted/+%<&>'hook9876543210"
+HOOK_URL = f"https://hooks.invalid/?key={quote(HOOK, safe='')}"
 PROXY = "http://someone:pl4nted-pr0xy-w0rd@127.0.0.1:9"
 
 
@@ -79,6 +81,7 @@ class Client:
 
     def create(self, prompt, model="jimeng-video-3.0"):
         wish = {"model": model, "prompt": prompt, "duration": 5}
+        wish |= {"webhook_url": HOOK_URL, "webhook_secret": HOOK}
         answer = self("POST", "tasks", json=wish)
         assert answer.status_code == 201, answer.text
         return answer.json()["task_id"]
@@ -122,6 +125,16 @@ def test_a_secret_is_found_nowhere_after_all_that_may_happen(deployment, client)
     assert client("POST", f"sessions/{session}/test").json()["ok"]
     assert client("POST", "sessions", json={"session_id": FIRST}).status_code == 409
 
+    # Where tasks' ends are told, to nobody who is there.
+    standing = {
+        "url": HOOK_URL,
+        "kind": "dingtalk",
+        "secret": HOOK,
+        "events": ["task.*"],
+    }
+    added = client("POST", "webhooks", json=standing)
+    assert added.status_code == 201, added.text
+
     # Refusals that repeat it: of a poll, of a submit, of a check.
     steer(deployment, "faults", kind="history", ret="1000", **echo)
     assert client.ended(client.create("a fox"))["status"] == "succeeded"
@@ -142,6 +155,10 @@ def test_a_secret_is_found_nowhere_after_all_that_may_happen(deployment, client)
     assert client.ended(client.create("a second fox"))["status"] == "succeeded"
     client("GET", "sessions")
     client("GET", "tasks")
+    said += cli(deployment, "webhooks", "list", secret="")
+    for told in client("GET", "webhooks/deliveries").json()["deliveries"]:
+        client("GET", f"webhooks/deliveries/{told['id']}")
+    assert "there is no such host" in str(client.answers), client.answers[-1]
 
     texts = {"answers": b"".join(client.answers), "command": said.encode()}
     texts |= {str(file): file.read_bytes() for file in everything(deployment)}
@@ -149,7 +166,7 @@ def test_a_secret_is_found_nowhere_after_all_that_may_happen(deployment, client)
     assert any("/EVT/" in name for name in texts)
     assert any("/LOG/" in name for name in texts)
     assert "no: *** of ***" in deployment.output("poller")  # it was repeated, twice
-    for secret in (FIRST, SECOND, "pl4nted-pr0xy-w0rd"):
+    for secret in (FIRST, SECOND, HOOK, "pl4nted-pr0xy-w0rd"):
         for form in forms(secret):
             for name, text in texts.items():
                 assert form not in text, (name, form, around(text, form))
