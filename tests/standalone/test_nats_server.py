@@ -12,9 +12,13 @@ import nats
 import pytest
 from nats.errors import TimeoutError as NatsTimeoutError
 
+from contracts.audit import DeedAnswered
 from contracts.bus import Bus
+from contracts.counting import CREDITS, REQUESTS, TASKS, add, read
 from contracts.delivery import FIRST_MARKED
+from contracts.keys import KeyEntry
 from contracts.message import now
+from contracts.requests import Request
 from contracts.schemas import messages
 from contracts.streams import PUBLIC_WAKES
 from contracts.tasks import UploadReferences
@@ -32,7 +36,7 @@ async def server(tmp_path):
         yield server
 
 
-OWN_INBOX = {*SERVICES, "dlq"}
+OWN_INBOX = {*SERVICES, "dlq", "keys"}
 
 
 async def connect(server, user, password=None):
@@ -132,7 +136,9 @@ def test_a_missing_binary_is_said_in_one_line(monkeypatch):
         find_binary("/no/such/nats-server")
 
 
-ASKED_BY_PEOPLE = {"contracts.requests", "contracts.pool"}
+ASKED_BY_PEOPLE = {
+    f"contracts.{name}" for name in ("requests", "pool", "keys", "usage", "audit")
+}
 FORBIDDEN = {
     "uploader": (
         "cmd.signer.page.t-1",
@@ -141,7 +147,11 @@ FORBIDDEN = {
         "$KV.marks.signer.page.t-1.1",
     ),
     "signer": ("cmd.signer.page.t-1", "evt.task.t.scheduler.succeeded", "$KV.follow.a"),
-    "poller": ("evt.task.t.downloader.stored", "$JS.API.STREAM.DELETE.CMD"),
+    "poller": (
+        "evt.task.t.downloader.stored",
+        "$JS.API.STREAM.DELETE.CMD",
+        "quota.k.credits.d",
+    ),
     "downloader": ("cmd.scheduler.create.t", "evt.session.s.poller.checked"),
     "notifier": ("evt.task.t.scheduler.failed", "req.scheduler.credential"),
     "log-streamer": ("evt.task.t.scheduler.failed", "req.scheduler.credential"),
@@ -151,7 +161,9 @@ FORBIDDEN = {
         "evt.task.t.scheduler.failed",
         "$JS.API.CONSUMER.CREATE.EVT",
         "$JS.API.STREAM.MSG.DELETE.EVT",
+        "$KV.keys.abc",
     ),
+    "keys": ("req.scheduler.delete_key", "$KV.keys.abc", "cmd.scheduler.create.t"),
     "scheduler": ("evt.task.t.signer.submitted", "$JS.API.STREAM.PURGE.EVT"),
     "dlq": (
         "$JS.API.STREAM.PURGE.DLQ",
@@ -225,8 +237,12 @@ async def test_the_viewer_reads_the_log_and_takes_no_command(server):
     await viewer.close()
 
 
-def test_the_gateway_may_ask_whatever_is_asked_of_tasks_and_of_sessions():
-    asked = [kind for kind in messages() if kind.__module__ in ASKED_BY_PEOPLE]
+def test_the_gateway_may_ask_whatever_people_ask():
+    asked = [
+        kind
+        for kind in messages()
+        if kind.__module__ in ASKED_BY_PEOPLE and issubclass(kind, Request)
+    ]
     allowed = rights("gateway-http")["publish"]["allow"]
     assert {kind.SUBJECT for kind in asked} <= set(allowed)
     assert "req.scheduler.retry_task" in allowed
@@ -275,3 +291,28 @@ async def test_the_gateway_claims_a_request_with_its_own_rights(server):
     await bus.stop()
     assert holders == [("t1", True), ("t1", False)]
     assert fatal == []
+
+
+async def test_keys_are_told_counted_and_put_on_record_with_each_ones_rights(server):
+    await server.provision()
+    scheduler, gateway = [
+        await connect(server, u) for u in ("scheduler", "gateway-http")
+    ]
+    told, asks = scheduler.jetstream(), gateway.jetstream()
+    entry = KeyEntry(hash="0" * 64)
+    await told.stream_info(KeyEntry.STREAM, subjects_filter=KeyEntry.pattern())
+    await told.publish(entry.subject, entry.body(), headers={"Nats-TTL": "60"})
+    found = await asks.get_last_msg(KeyEntry.STREAM, entry.subject, direct=True)
+    assert KeyEntry.parse(found.data) == entry
+    for period in (REQUESTS, TASKS, CREDITS):
+        subject = period.subject("k1", now())
+        assert [await add(asks, subject, 5, period.name) for _ in "12"] == [5, 5]
+        assert await read(asks, period, "k1", now()) == 5
+    spent = CREDITS.subject("k1", now())
+    assert [await add(told, spent, -2, "b") for _ in "12"] == [3, 3]
+    deed = DeedAnswered(deed="d1", status=200)
+    await asks.publish(deed.subject, deed.body())
+    assert scheduler.complaints.empty()
+    assert gateway.complaints.empty()
+    await scheduler.close()
+    await gateway.close()
