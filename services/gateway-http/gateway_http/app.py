@@ -110,7 +110,7 @@ def create_app(
     )
     listening = Listening(settings.host, settings.port)
     store = _store(settings)
-    patience = patience or Patience(wait=settings.wait_secs)
+    patience = patience or Patience(wait=settings.image_wait_secs)
     hub = Hub(bus, patience.ping)
     desk = _desk(settings, bus, clock, patience.keys)
     parts = Parts(

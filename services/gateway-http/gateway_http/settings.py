@@ -68,7 +68,7 @@ class GatewaySettings(
         description="Origins whose pages may ask, https://app.example.org for example, "
         "separated by commas; without cookies. None by default.",
     )
-    wait_secs: float = Field(
+    image_wait_secs: float = Field(
         300,
         gt=0,
         le=3600,

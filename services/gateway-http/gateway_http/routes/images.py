@@ -77,7 +77,7 @@ def router(parts: Parts) -> APIRouter:
     ) -> Response:
         """Make images from text, or from images and text; answers when they are there.
 
-        After `WAIT_SECS` it is 504: the task goes on, and the error names it.
+        After `IMAGE_WAIT_SECS` it is 504: the task goes on, and the error names it.
         """
         made = await create_task(parts, request, caller, _read)
         return await _answer(parts, request, made, prefer)
@@ -133,7 +133,7 @@ def _must_make_images(wish: ImageWish) -> None:
     with suppress(InvalidJob):
         model = find_model(wish.model)
         if model.kind != "image":
-            text = f"{model.name} makes videos: ask for them with POST /api/v1/tasks"
+            text = f"{model.name} makes videos: ask for them at /v1/videos/generations"
             raise invalid_field("model", text)
 
 
