@@ -10,6 +10,7 @@ from gateway_support import (
     stand_in,
 )
 from issuer_support import issuer
+from site_support import site
 
 __all__ = [
     "all_beat",
@@ -21,5 +22,6 @@ __all__ = [
     "open_door",
     "run_gateway",
     "scheduler",
+    "site",
     "stand_in",
 ]

@@ -40,6 +40,11 @@ TABLE = {
     "GET /api/v1/models": ANY,
     "GET /api/v1/models/{name}": ANY,
     "POST /v1/videos/generations": "video:create",
+    "POST /v1/chat/completions": "video:create",
+    "GET /v1/models": ANY,
+    "GET /v1/models/{name}": ANY,
+    "POST /token/check": "admin",
+    "POST /token/points": "admin",
     "GET /api/v1/sessions": "session:read",
     "POST /api/v1/sessions": "session:write",
     "GET /api/v1/sessions/{session}": "session:read",
@@ -93,6 +98,10 @@ BODIES = {
     "POST /api/v1/tasks/retry": {"all": True, "dry_run": True},
     "POST /api/v1/tasks/{task}/links": {},
     "POST /v1/videos/generations": WISH,
+    "POST /v1/chat/completions": {
+        "model": WISH["model"],
+        "messages": [{"role": "user", "content": WISH["prompt"]}],
+    },
     "POST /api/v1/tasks/{task}/resolve": {"action": "fail"},
     "POST /api/v1/keys": {"name": "one more"},
     "PATCH /api/v1/keys/{key}": {"name": "another"},
@@ -116,7 +125,8 @@ async def asked(client, route, **names):
     place = path.format(**known | names)
     if path.endswith("/events"):
         return await opened(client, place)
-    return await client.request(method, place, json=BODIES.get(route))
+    headers = {"prefer": "respond-async"}
+    return await client.request(method, place, json=BODIES.get(route), headers=headers)
 
 
 async def opened(client, place):

@@ -10,57 +10,21 @@ import pytest
 from PIL import Image
 
 from contracts.errors import ErrorCode
-from contracts.tasks import TaskChanged
 from contracts.values import FileRef
 from gateway_http.family.forms import arranged
 from gateway_http.prefer import LONGEST_SECONDS, Wait, wanted
 from gateway_http.problems import Problem
+from site_support import FILM
 
 PATH = "/v1/videos/generations"
 FOX = {"prompt": "a fox in the snow", "model": "jimeng-video-3.0"}
 ASYNC = Wait(0, "respond-async", at_once=True)
-FILM = bytes(range(256)) * 5_000  # more than one chunk, and no multiple of three
 
 
 def png(colour="orange"):
     body = io.BytesIO()
     Image.new("RGB", (320, 320), colour).save(body, "PNG")
     return body.getvalue()
-
-
-class Site:
-    """Ends tasks as the site and the services behind would."""
-
-    def __init__(self, gateway, scheduler):
-        self.gateway = gateway
-        self.scheduler = scheduler
-
-    async def change(self, task, **fields):
-        revision = self.scheduler.tasks[task].revision + 1
-        changed = self.scheduler.change(task, revision=revision, **fields)
-        told = changed.model_dump(include=set(TaskChanged.model_fields) - {"job"})
-        what = changed.status if "status" in fields else "progressed"
-        await self.scheduler.bus.emit(TaskChanged(task=task, what=what, **told))
-
-    async def finish(self, task):
-        result = self.gateway.store(f"{task}/result-0.mp4", FILM)
-        await self.change(task, status="succeeded", stage=None, results=(result,))
-
-    async def fail(self, task, code, message="the site refused", upstream="2038"):
-        await self.change(
-            task,
-            status="failed",
-            stage=None,
-            error_code=code,
-            error_kind=code.kind,
-            error_message=message,
-            upstream_code=upstream,
-        )
-
-
-@pytest.fixture
-def site(gateway, scheduler):
-    return Site(gateway, scheduler)
 
 
 @pytest.fixture

@@ -213,7 +213,7 @@ def test_a_name_that_begins_like_an_image_models_stays_a_video(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["jimeng-", "jimeng", "jimeng-9.0", "jimeng-video", "image", "dall-e-3", ""]
+    "name", ["jimeng-", "jimen", "jimeng-9.0", "jimeng-video", "image", "dall-e-3", ""]
 )
 def test_a_name_that_is_nearly_one_is_none(name):
     with pytest.raises(InvalidJob) as caught:

@@ -143,7 +143,7 @@ def _general(
 # of a region, the model is not offered there. One model of another maker
 # (jm_image_model_yc_mj82) is left out: its sizes are not known.
 IMAGE_MODELS: tuple[ImageModel, ...] = (
-    _general("v50", "jimeng-5.0", "jimeng-5.0-lite", newest=True),
+    _general("v50", "jimeng-5.0", "jimeng-5.0-lite", "jimeng", newest=True),
     _general("v50p_large", "jimeng-5.0-pro", newest=True),
     _general("v50_flash", "jimeng-5.0-flash", newest=True),
     _general("v43", "jimeng-4.7"),

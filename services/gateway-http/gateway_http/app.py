@@ -27,6 +27,8 @@ from gateway_http.routes import (
     audit,
     auth,
     batches,
+    catalogue,
+    chat,
     events,
     generations,
     images,
@@ -36,6 +38,7 @@ from gateway_http.routes import (
     status,
     steering,
     tasks,
+    tokens,
     usage,
     videos,
     webhooks,
@@ -203,7 +206,8 @@ def _web(parts: Parts) -> FastAPI:
     )
     problems.register(web)
     for resource in (
-        *(tasks, batches, steering, events, videos, generations, images),
+        *(tasks, batches, steering, events, videos),
+        *(generations, images, chat, catalogue, tokens),
         *(sessions, keys, usage, audit, webhooks, auth, status),
     ):
         web.include_router(resource.router(parts))

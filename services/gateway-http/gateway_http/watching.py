@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from math import inf
+from typing import TypeVar
 
 from fastapi import Request
 from nats.errors import Error as NatsError
@@ -33,6 +34,7 @@ _TOLD = {
     "queue_total",
     "queue_eta_seconds",
 }
+T = TypeVar("T")
 
 
 async def ended(parts: Parts, task: Task, seen_by: str | None, seconds: float) -> Task:
@@ -84,6 +86,27 @@ async def _read(
                     return await read_task(parts.bus, known.id, seen_by)
                 await asyncio.sleep(AGAIN_SECONDS)
     return known
+
+
+async def with_silences(
+    told: AsyncGenerator[T], seconds: float
+) -> AsyncGenerator[T | None]:
+    """Give what is told, and None after each so long a silence; close it at the end."""
+    upcoming = asyncio.ensure_future(anext(told))
+    try:
+        while True:
+            await asyncio.wait({upcoming}, timeout=seconds)
+            if not upcoming.done():
+                yield None
+                continue
+            try:
+                yield upcoming.result()
+            except StopAsyncIteration:
+                return
+            upcoming = asyncio.ensure_future(anext(told))
+    finally:
+        await end(upcoming)
+        await told.aclose()
 
 
 class _Watcher(Follower):

@@ -6,6 +6,7 @@ from fetch import LONGEST_URL
 from gateway_http.bodies import create_body
 
 _URL: dict[str, Any] = {"type": "string", "format": "uri", "maxLength": LONGEST_URL}
+_JSON = "application/json"
 _BINARY = {"type": "string", "format": "binary"}
 _LINKS = {
     "type": "array",
@@ -38,8 +39,8 @@ def video_body() -> dict[str, Any]:
     """Describe a create as the family's clients write it."""
     told = create_body()
     content = told["requestBody"]["content"]
-    content["application/json"]["schema"] = _schema(content, "application/json", _URL)
-    content["application/json"]["examples"] = {
+    content[_JSON]["schema"] = _schema(content, _JSON, _URL)
+    content[_JSON]["examples"] = {
         "text": {"value": {"prompt": "a fox in the snow", "ratio": "16:9"}},
         "references": {"value": _OMNI},
         "frames": {"value": _FRAMES},
@@ -65,3 +66,38 @@ def _schema(content: Any, kind: str, file: dict[str, Any]) -> dict[str, Any]:
             **numbered,
         },
     }
+
+
+def chat_body() -> dict[str, Any]:
+    """Describe a chat completion: what matters of it here."""
+    text = {"type": "string"}
+    part = {"type": "object", "properties": {"type": text}, "required": ["type"]}
+    message = {
+        "type": "object",
+        "required": ["content"],
+        "properties": {
+            "role": text,
+            "content": {"anyOf": [text, {"type": "array", "items": part}]},
+        },
+    }
+    schema = {
+        "type": "object",
+        "required": ["messages"],
+        "properties": {
+            "model": {**text, "description": "Of videos or images; or `name:WxH`."},
+            "messages": {"type": "array", "items": message, "minItems": 1},
+            "stream": {"type": "boolean", "default": False},
+            "ratio": text,
+            "resolution": text,
+            "duration": {"type": "integer"},
+        },
+    }
+    example = {
+        "model": "jimeng-video-seedance-2.0",
+        "messages": [{"role": "user", "content": "a fox in the snow"}],
+        "stream": True,
+    }
+    told = create_body()
+    content = {_JSON: {"schema": schema, "example": example}}
+    told["requestBody"] = {"required": True, "content": content}
+    return told

@@ -8,7 +8,7 @@ field of a video is ignored, as that family does, but for what would shape it.
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from fastapi import Request
 from pydantic import AliasChoices, ConfigDict, Field, TypeAdapter
@@ -46,6 +46,9 @@ class FamilyWish(Wish):
     response_format: Literal["url", "b64_json"] = "url"
 
 
+F = TypeVar("F", bound=FamilyWish)
+
+
 async def receive(request: Request, lent: Shelf) -> Received[FamilyWish]:
     """Read a create. Raises Problem."""
     found = await receive_as(_FORM, request, lent)
@@ -54,12 +57,17 @@ async def receive(request: Request, lent: Shelf) -> Received[FamilyWish]:
 
 def from_given(given: Given) -> FamilyWish:
     """Read a create's fields. Raises Problem, or pydantic.ValidationError."""
+    return read(given, FamilyWish)
+
+
+def read(given: Given, kind: type[F]) -> F:
+    """Read a create's fields as such a wish, as `from_given` does."""
     given = {name: value for name, value in given.items() if value not in (None, "")}
     for name in _SHAPES:
         if name in given:
             raise Problem(422, "unsupported_parameter", UNSUPPORTED.format(name))
     files = _files(given)
-    wish = FamilyWish.model_validate({**given, "files": [each for _, each in files]})
+    wish = kind.model_validate({**given, "files": [each for _, each in files]})
     for (name, _), file in zip(files, wish.files, strict=True):
         file.under(name)
     return wish
