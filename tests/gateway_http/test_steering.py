@@ -8,6 +8,7 @@ import pytest
 from contracts.message import now
 from contracts.requests import ResolveTask, RetryTask
 from contracts.values import Terms
+from jimeng import expected_credits
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 PNG = base64.b64decode(
@@ -50,8 +51,9 @@ async def test_terms_are_taken_and_shown(gateway, scheduler, until):
 
     assert form.status_code == 201, form.text
     assert form.json()["task"]["max_attempts"] == 4
+    cost = expected_credits(task["model"], task["duration"])
     assert scheduler.created[0].terms == Terms(
-        max_attempts=3, deadline=moment, buy_again=1
+        max_attempts=3, deadline=moment, buy_again=1, credits=cost
     )
     for shown in (task, found):
         assert (shown["max_attempts"], shown["buy_again"]) == (3, 1)
@@ -110,7 +112,8 @@ async def test_a_retry_is_a_new_task_as_the_old_one_was(gateway, scheduler, unti
         assert told["task"]["retry_of"] == old
         assert (asked.task, asked.again, asked.job) == (old, False, None)
         assert (asked.priority, asked.metadata) == (7, {"shot": "12"})
-        assert asked.terms == Terms(max_attempts=3)
+        cost = expected_credits(told["task"]["model"], told["task"]["duration"])
+        assert asked.terms == Terms(max_attempts=3, credits=cost)
 
 
 async def test_a_retry_may_buy_anew_or_differ(gateway, scheduler, until):
