@@ -326,6 +326,43 @@ async def test_two_gateways_share_badges_and_trips_and_who_must_wait(
                 assert ENGLISH["too_many_sign_ins"] in no.text
 
 
+async def test_another_page_cannot_make_a_browser_wait(sign_in):
+    """It can have it ask for whatever it likes, without the trip's cookie."""
+    async with sign_in() as door:
+        browser = door.browser()
+        for _ in range(MOST_TRIES + 1):
+            refused = await browser.http.get("/auth/callback?code=x&state=x")
+            assert refused.status_code == 400
+        assert (await browser.sign_in()).status_code == 303
+
+
+async def test_a_guest_s_page_signs_nobody_in_or_out(sign_in):
+    guest = {"origin": "https://guest.example"}
+    async with sign_in(cors_origins=guest["origin"]) as door:
+        browser = door.browser()
+        assert (await browser.http.get("/ping", headers=guest)).status_code == 200
+        for path in ("/auth/login", "/auth/logout"):
+            answer = await browser.http.post(path, json={"key": TOKEN}, headers=guest)
+            assert (answer.status_code, browser.cookie()) == (403, None), path
+
+
+async def test_without_nats_the_page_says_so(sign_in, nats):
+    async with sign_in() as door:
+        browser = door.browser()
+        await browser.sign_in()
+        nats.kill()
+        me = await browser.me()
+        assert (me.status_code, me.json()["type"]) == (503, "unavailable")
+        for page in (
+            await browser.http.get("/auth/login"),
+            await browser.with_key(TOKEN),
+            await browser.sign_in(),
+        ):
+            assert page.status_code == 503
+            assert ENGLISH["unavailable"] in page.text
+        nats.start()
+
+
 async def test_another_secret_opens_no_badge(sign_in, run_gateway, tmp_path):
     async with sign_in() as door:
         browser = door.browser()

@@ -23,6 +23,9 @@ from contracts.schemas import messages
 from contracts.streams import PUBLIC_WAKES
 from contracts.tasks import UploadReferences
 from gateway_http import repeats
+from gateway_http.problems import Problem
+from gateway_http.signin import memory
+from gateway_http.signin.badges import Badge, Trip
 from runtime.settings import SettingsError
 from standalone.nats_server import MOST_DEATHS, NatsServer, find_binary
 from standalone.rights import SERVICES, USERS, rights
@@ -268,6 +271,33 @@ async def test_the_gateway_is_called_when_something_is_told_and_reads_it(server)
     assert gateway.complaints.empty()
     await admin.close()
     await gateway.close()
+
+
+async def test_the_gateway_remembers_sign_ins_with_its_own_rights(server):
+    await server.provision()
+    fatal = []
+    needed = frozenset({memory.STREAM})
+    link = server.link("gateway-http")
+    bus = Bus("gateway-http", link, fatal=fatal.append, needed=needed, buffered=False)
+    await bus.start()
+    known = memory.Memory(bus, now)
+    trip = Trip.new(now(), "/")
+    assert [await known.first_use(trip), await known.first_use(trip)] == [True, False]
+    badge, other = (Badge.new(now(), by="key", key_hash="k") for _ in range(2))
+    await known.keep(badge, "sealed")
+    assert await known.kept(badge) == "sealed"
+    await known.end(badge)
+    assert [await known.has_ended(b) for b in (badge, other)] == [True, False]
+    await known.end_all(badge)
+    assert await known.has_ended(other)
+    await known.may_try("192.0.2.1")
+    for _ in range(memory.MOST_TRIES):
+        await known.failed("192.0.2.1")
+    with pytest.raises(Problem, match="too many"):
+        await known.may_try("192.0.2.1")
+    await known.may_try("192.0.2.2")
+    await bus.stop()
+    assert fatal == []
 
 
 async def test_the_gateway_claims_a_request_with_its_own_rights(server):

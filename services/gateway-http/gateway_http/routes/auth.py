@@ -121,7 +121,10 @@ def router(parts: Parts) -> APIRouter:
 async def _shown(
     desk: Desk, request: Request, goal: str | None, told: Told | None = None
 ) -> Response:
-    badge = None if told else await desk.badge(request)
+    try:
+        badge = None if told else await desk.badge(request)
+    except Problem as problem:  # nobody knows now
+        badge, told = None, _told(problem)
     if badge:
         end = desk.provider.farewell_origin() if desk.provider else ""
         return signed_in_page(request, badge, end)
@@ -179,7 +182,8 @@ async def _back(desk: Desk, request: Request) -> Response:
         badge = await desk.by_provider(provider, found, request.query_params["code"])
     except RefusedError as error:
         log.warning("a sign-in was refused: %s, from %s", error, who)
-        await desk.memory.failed(who)
+        if trip:  # else any page could make a browser fail here, and have it wait
+            await desk.memory.failed(who)
         response = await _shown(desk, request, None, _refusal(error))
     except AwayError as error:
         log.warning("the provider cannot be asked: %s", error)
