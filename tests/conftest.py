@@ -52,6 +52,8 @@ OIDC_PROVIDER = BROWSER.parent.parent / ".tools" / "oidc-provider" / "node_modul
 _EXCUSES: dict[str, Callable[[], bool]] = {
     "Chromium": lambda: not (BROWSER.exists() and BROWSER.read_text()),
     "nats CLI": lambda: shutil.which("nats") is None,
+    "curl": lambda: shutil.which("curl") is None,
+    "node": lambda: shutil.which("node") is None,
     "oidc-provider": lambda: not OIDC_PROVIDER.is_dir(),
     "mounts": lambda: bool(why_no_mounts()),
     "FUSE": lambda: bool(why_no_fuse()),
