@@ -190,7 +190,7 @@ async def test_what_the_site_takes_at_a_time_is_learnt(stage):
 async def test_a_cooled_session_is_tried_with_one_task_before_it_gets_more(stage):
     session = await stage.session()
     await stage.hands.ask(SetSession(id=session, max_active=3))
-    with closing(sqlite3.connect(stage.data / "gateway.db")) as db:
+    with closing(sqlite3.connect(stage.data / "gateway.db", timeout=30)) as db:
         db.execute(
             "UPDATE sessions SET state = 'cooling', setbacks = 2,"
             " until = '2026-01-01T00:00:00.000000Z'"
@@ -215,7 +215,7 @@ async def test_what_waits_for_a_person_is_no_probe(stage):
     await stage.create()
     await stage.permit(await stage.next(said.SubmitPlain))
     await stage.app.stop()
-    with closing(sqlite3.connect(stage.data / "gateway.db")) as db, db:
+    with closing(sqlite3.connect(stage.data / "gateway.db", timeout=30)) as db, db:
         db.execute("UPDATE tasks SET stage = 'held', due_at = NULL")
         db.execute(
             "UPDATE sessions SET state = 'cooling', setbacks = 2,"
