@@ -84,6 +84,23 @@ async def test_the_request_to_the_provider_is_bound_to_the_browser(sign_in, issu
         )
 
 
+async def test_over_tls_cookies_are_for_this_host_alone(sign_in):
+    public = "https://video.example.org"
+    async with sign_in(public_url=public) as door:
+        told = {"host": "video.example.org"}
+        path = "/auth/login?via=provider"
+        sent = await door.nobody.get(path, headers=told)
+        asked = parse_qs(urlsplit(sent.headers["location"]).query)
+        assert asked["redirect_uri"] == [f"{public}/auth/callback"]
+        given = {"key": TOKEN}
+        entered = await door.nobody.post("/auth/login", json=given, headers=told)
+        for answer, name in ((sent, "__Host-jimeng-trip"), (entered, "__Host-jimeng")):
+            cookie = answer.headers["set-cookie"]
+            assert cookie.startswith(f"{name}=")
+            assert "; Secure" in cookie
+            assert "Domain" not in cookie
+
+
 def forged(key, **header):
     return lambda claims: signed(claims, key, **header)
 
@@ -110,7 +127,7 @@ HOSTILE = {
     "code declined: invalid_grant": {"answer": {"code": "code-of-another"}},
     "wrong sub of userinfo": {"in_token": False, "claims": {"sub": "eve"}},
     "no role": {"user": {"sub": "ann", "groups": ["none"]}},
-    "access_denied": {"answer": {"code": None, "error": "access_denied"}},
+    "access_denied": {"answer": {"code": None, "error": "access\n_denied\x1b"}},
 }
 
 

@@ -17,7 +17,7 @@ from gateway_http.signin.keysets import PublishedKeys
 from gateway_http.signin.roles import groups_of
 from gateway_http.signin.settings import SignInSettings
 from gateway_http.signin.tokens import ASYMMETRIC, Claims, NotValidError, Verifier
-from gateway_http.signin.web import AwayError, DeclinedError, Document, ask
+from gateway_http.signin.web import AwayError, DeclinedError, Document, ask, shown
 
 
 class RefusedError(Exception):
@@ -94,7 +94,7 @@ class Provider:
         if iss not in {None, places.issuer}:
             raise RefusedError("wrong iss parameter")
         if "error" in told:
-            raise DeniedError(told["error"][:100])
+            raise DeniedError(shown(told["error"]))
         if not told.get("code"):
             raise RefusedError("missing code")
         return trip

@@ -77,8 +77,13 @@ def _document(url: str, status: int, body: bytes) -> Document:
     if httpx.codes.is_success(status) and isinstance(found, dict):
         return found
     if status < _SERVER_ERROR and isinstance(found, dict) and "error" in found:
-        raise DeclinedError(str(found["error"])[:100])
+        raise DeclinedError(shown(found["error"]))
     raise AwayError(f"{_place(url)}: answers {status}, without what was asked for")
+
+
+def shown(word: object) -> str:
+    """Return a stranger's word as it may stand in the log."""
+    return "".join(c for c in str(word)[:100] if c.isprintable())
 
 
 def _place(url: str) -> str:
