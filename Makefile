@@ -67,6 +67,7 @@ bench: .venv/browser ## Measure how much it can do
 	@$(PYTHON) tests/bench/engine.py
 	@$(PYTHON) tests/bench/poll.py
 	@$(PYTHON) tests/bench/live.py
+	@$(PYTHON) tests/bench/api.py
 
 lock: .tools/bin/uv ## Resolve all dependencies anew into requirements.lock
 	@sh deploy/tools/lock.sh
