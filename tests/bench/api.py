@@ -57,7 +57,11 @@ async def prepared(folder: Path) -> list[str]:
     film.parent.mkdir(parents=True)
     film.write_bytes(FILM)
     engine.RESULT = ResultRef(
-        index=0, key=f"{film.parent.name}/{film.name}", mime="video/mp4", size=len(FILM), sha256="0"
+        index=0,
+        key=f"{film.parent.name}/{film.name}",
+        mime="video/mp4",
+        size=len(FILM),
+        sha256="0",
     )
     bench = engine.Bench(data)
     async with bench.lease:

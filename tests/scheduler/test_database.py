@@ -18,6 +18,7 @@ from runtime.settings import SettingsError
 from scheduler.store.engine import (
     database_url,
     is_full,
+    looking_engine,
     reading,
     reading_engine,
     writing_engine,
@@ -85,7 +86,7 @@ def test_a_newer_schema_is_refused(tmp_path):
         migrate(database_url("", tmp_path))
 
 
-@pytest.mark.parametrize("make", [writing_engine, reading_engine])
+@pytest.mark.parametrize("make", [writing_engine, reading_engine, looking_engine])
 async def test_every_connection_is_durable_checked_and_patient(tmp_path, make):
     url = database_url("", tmp_path)
     migrate(url)
@@ -101,10 +102,11 @@ async def test_every_connection_is_durable_checked_and_patient(tmp_path, make):
     await engine.dispose()
 
 
-async def test_a_reading_connection_cannot_write(tmp_path):
+@pytest.mark.parametrize("make", [reading_engine, looking_engine])
+async def test_a_reading_connection_cannot_write(tmp_path, make):
     url = database_url("", tmp_path)
     migrate(url)
-    engine = reading_engine(url)
+    engine = make(url)
     with pytest.raises(Exception, match="readonly"):
         async with reading(engine) as db:
             await db.exec_driver_sql("DELETE FROM tasks")

@@ -38,6 +38,7 @@ from scheduler.settings import SchedulerSettings
 from scheduler.store import outbox
 from scheduler.store.engine import (
     database_url,
+    looking_engine,
     reading,
     reading_engine,
     writing_engine,
@@ -61,6 +62,7 @@ def create_app(settings: SchedulerSettings) -> App:
     vault, ring = Vault(*secrets), Ring(hooks.PURPOSE, *secrets)
     url = database_url(settings.database_url, settings.data_dir)
     writing, reads = writing_engine(url), reading_engine(url)
+    looking = looking_engine(url)
     bus = Bus(
         "scheduler",
         settings.link,
@@ -78,7 +80,7 @@ def create_app(settings: SchedulerSettings) -> App:
     handlers.register(bus, writer, relay, settings.rules, vault)
     handlers.register_steering(bus, writer, settings.rules, ring)
     handlers.register_pool(bus, writer, vault)
-    handlers.register_reads(bus, reads, vault)
+    handlers.register_reads(bus, reads, looking, vault)
     handlers.register_keys(bus, writer, relay, reads)
     handlers.register_accounts(bus, reads)
     keeping.register(bus, reads, writer)
@@ -91,6 +93,7 @@ def create_app(settings: SchedulerSettings) -> App:
         yield
         await writing.dispose()
         await reads.dispose()
+        await looking.dispose()
 
     @asynccontextmanager
     async def upgraded() -> AsyncIterator[None]:

@@ -208,12 +208,14 @@ def register_accounts(bus: Bus, reads: AsyncEngine) -> None:
         return Usage(used=tuple(found))
 
 
-def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
+def register_reads(
+    bus: Bus, engine: AsyncEngine, looking: AsyncEngine, vault: Vault
+) -> None:
     """Register what only reads; it never waits for the writer."""
 
     @bus.answer(asked.ReadTask)
     async def read_task(request: asked.ReadTask) -> asked.Task:
-        async with reading(engine) as db:
+        async with reading(looking) as db:
             found = await task_view(db, request.task)
         if found is None or request.seen_by not in {None, found.owner}:
             raise not_found("task")
@@ -252,7 +254,7 @@ def register_reads(bus: Bus, engine: AsyncEngine, vault: Vault) -> None:
 
     @bus.answer(workers.GetCredential)
     async def credential(request: workers.GetCredential) -> workers.Credential:
-        async with reading(engine) as db:
+        async with reading(looking) as db:
             return await vault.open(db, request.session, request.credential)
 
 

@@ -59,6 +59,19 @@ def reading_engine(url: URL) -> AsyncEngine:
     return engine
 
 
+def looking_engine(url: URL) -> AsyncEngine:
+    """Return an engine that only reads, and only by key: on the event loop itself."""
+
+    async def connect() -> near.NearConnection:
+        return await near.connect(url, writes=False)
+
+    engine = create_async_engine(
+        url, pool_size=4, max_overflow=0, async_creator=connect
+    )
+    _prepare(engine, begin="BEGIN", readonly=True)
+    return engine
+
+
 def _prepare(engine: AsyncEngine, *, begin: str, readonly: bool) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _: Any) -> None:

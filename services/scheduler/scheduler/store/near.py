@@ -2,9 +2,9 @@
 
 The driver hands each call to a thread, five for one statement, and waits for it on the
 event loop: measured, that took half the time of a transaction, and far more on a busy
-machine. A statement of the writer takes some 20 µs, so it runs where it is asked for.
-What may take long still goes to the thread: waiting for another's lock, flushing to the
-disk, and queries that read a whole backlog.
+machine. A statement by key takes some 20 µs, so it runs where it is asked for. What may
+take long still goes to the thread: waiting for another's lock, flushing to the disk,
+queries that read a whole backlog.
 """
 
 import asyncio
@@ -28,6 +28,8 @@ class NearConnection(aiosqlite.Connection):
     """A connection that runs what is short on the event loop."""
 
     _turn_at = 0.0
+    writes = True
+    """Whether beginning and ending a transaction may wait."""
 
     async def _execute(self, fn: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """Run a call of the driver: the one way they all take."""
@@ -42,15 +44,18 @@ class NearConnection(aiosqlite.Connection):
 
     def _is_long(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> bool:
         if not isinstance(getattr(fn, "__self__", None), sqlite3.Cursor):
-            return bool(fn != self._conn.cursor)
+            ends = (self._conn.commit, self._conn.rollback)
+            short = (self._conn.cursor, *(() if self.writes else ends))
+            return fn not in short
         statement = args[0] if args and isinstance(args[0], str) else ""
-        return statement.startswith("BEGIN") or LONG in statement
+        return (self.writes and statement.startswith("BEGIN")) or LONG in statement
 
 
-async def connect(url: URL) -> NearConnection:
+async def connect(url: URL, *, writes: bool = True) -> NearConnection:
     """Open a connection."""
     args, named = url.get_dialect()().create_connect_args(url)
     opened = NearConnection(partial(sqlite3.connect, *args, **named), FETCHED)
+    opened.writes = writes
     opened._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does with its own
     await opened
     return opened

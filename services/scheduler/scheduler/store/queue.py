@@ -122,5 +122,6 @@ async def place(db: AsyncConnection, task: Task) -> tuple[int, int]:
     mine = rank(task.belonging.priority, task.created_at)
     older = and_(tasks.c.rank == mine, tasks.c.created_at < task.created_at)
     before = func.count().filter(or_(tasks.c.rank < mine, older))
-    row = (await db.execute(select(before, func.count()).where(_QUEUED))).one()
+    counted = select(before, func.count()).prefix_with(LONG).where(_QUEUED)
+    row = (await db.execute(counted)).one()
     return int(row[0]), int(row[1])
