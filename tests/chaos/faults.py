@@ -365,12 +365,17 @@ class Storm:
         return deposed
 
     async def _taken_over(self, epoch: int, seconds: float) -> None:
-        """Wait until a scheduler has taken the lease, and note how long that took."""
-        began = time.monotonic()
+        """Wait until a scheduler has taken the lease, and note how long that took.
+
+        Not where there was nobody who could have, all of them frozen or dead.
+        """
+        began, somebody = time.monotonic(), True
         while epoch and time.monotonic() - began < seconds:
             if self.cluster.epoch() > epoch:
-                self.takeovers.append(time.monotonic() - began)
+                self.takeovers += [time.monotonic() - began] * somebody
                 return
+            pids = [self.cluster.units[name].pid for name in self.cluster.slots()]
+            somebody = somebody and any(pid not in self._stopped for pid in pids)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _relieved(self, until: float) -> str | None:

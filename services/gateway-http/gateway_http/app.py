@@ -205,10 +205,11 @@ def _web(parts: Parts) -> FastAPI:
         dependencies=[Depends(Audit(parts.bus))],
     )
     problems.register(web)
+    # What is asked most comes first: each is tried in turn, at 10 µs.
     for resource in (
-        *(tasks, batches, steering, events, videos),
+        *(tasks, status, batches, steering, events, videos),
         *(generations, images, chat, catalogue, tokens),
-        *(sessions, keys, usage, audit, webhooks, auth, status),
+        *(sessions, keys, usage, audit, webhooks, auth),
     ):
         web.include_router(resource.router(parts))
     web.include_router(models.router())
