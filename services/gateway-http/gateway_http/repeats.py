@@ -23,6 +23,7 @@ from contracts.values import FileRef
 from gateway_http.accept import NotAcceptedError, insist
 from gateway_http.access import Caller
 from gateway_http.intake import Shelf
+from gateway_http.prefer import LONGEST_SECONDS
 from gateway_http.problems import Problem, unavailable
 from gateway_http.wish import FILES, Retry, Wish
 
@@ -30,8 +31,9 @@ HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotency-Replayed": "true"}
 STREAM = "KV_idem"
 KEPT_SECONDS = 86_400
-# Without a key: client libraries try again within a minute, and people after it.
-MATCHED_SECONDS = 600
+# Without a key. Client libraries give up after ten minutes, or with us after the
+# longest wait, and try twice more: what they began must still be known at the last try.
+MATCHED_SECONDS = 4 * LONGEST_SECONDS
 NO_KEY = (
     "Idempotency-Key must be 1 to 255 visible ASCII characters, given once, bare or "
     "in double quotes"
