@@ -1,11 +1,21 @@
 """Events of one task: snapshot, change by change, resumed, to the end."""
 
 import asyncio
+import socket
+from math import inf
 
 import pytest
 
+from gateway_http.links import Links
+from gateway_http.live.follower import MOST_BYTES, Follower
+from gateway_http.live.hub import Hub
 from gateway_http.live.kept import Batch
+from gateway_http.live.newer import Newer
+from gateway_http.live.opening import Beginning
+from gateway_http.live.stream import EventStream
+from gateway_http.live.wanted import Wanted
 from gateway_http.parts import Patience
+from gateway_http.progress import Counted
 from sse_support import Story, following
 
 
@@ -208,6 +218,47 @@ async def test_a_refused_one_takes_no_slot(scheduler, all_beat, run_gateway):
         story = Story(scheduler)
         async with following(gateway.http, story.path) as stream:
             assert (await stream.next()).name == "snapshot"
+
+
+class Gone:
+    """What is left of a connection whose client has hung up."""
+
+    def __init__(self):
+        self._socket = socket.socket()
+        self._socket.close()
+
+    def get_extra_info(self, _):
+        return self._socket
+
+    def abort(self):
+        """Be aborted already."""
+
+
+def follower():
+    return Follower(Wanted(), Links(""), Newer(), seconds=inf)
+
+
+async def test_who_hung_up_before_the_stream_began_gives_the_slot_back():
+    given_back = []
+    begun = Beginning(Newer(), b"data: x\n\n")
+    stream = EventStream(Hub(None, 15), follower(), begun, lambda: given_back.append(1))
+
+    async def hung_up():
+        return {"type": "http.disconnect"}
+
+    async def send(_):
+        await asyncio.Event().wait()
+
+    connection = {"connection": {"transport": Counted(Gone())}}
+    await stream({"type": "http", "extensions": connection}, hung_up, send)
+    assert given_back == [1]
+
+
+async def test_cutting_off_who_has_just_gone_harms_nobody():
+    gone = follower()
+    gone.cut_by(Counted(Gone()).drop)
+    gone.put(b"x" * (MOST_BYTES + 1))  # in the hub's own task, which all others need
+    assert gone.over
 
 
 async def test_a_silent_stream_says_that_it_lives(scheduler, all_beat, run_gateway):

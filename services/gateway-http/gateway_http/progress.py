@@ -8,6 +8,7 @@ import asyncio
 import json
 import socket
 import struct
+from contextlib import suppress
 from typing import Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -49,7 +50,7 @@ class Meter:
         return now - self._since >= WINDOW_SECONDS
 
 
-class _Counted:
+class Counted:
     """A transport that counts what was given to it."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -66,7 +67,8 @@ class _Counted:
     def drop(self) -> None:
         """End it at once; what the kernel still has for the client goes too."""
         if own := self._transport.get_extra_info("socket"):
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            with suppress(OSError):  # it has ended by itself
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self._transport.abort()
 
     @property
@@ -85,7 +87,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; the client owes us a request."""
-        self._out = _Counted(transport)
+        self._out = Counted(transport)
         self._part: Literal["none", "head", "body"] = "none"
         self._received = self._head = 0
         self._reading, self._writing = Meter(), Meter()

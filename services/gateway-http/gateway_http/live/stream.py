@@ -50,7 +50,8 @@ class EventStream(Response):
         """Serve until the end, or until the client hangs up or does not read."""
         if connection := scope.get("extensions", {}).get("connection"):
             transport = connection["transport"]
-            _narrow(transport)
+            with suppress(OSError):  # the client has hung up already
+                _narrow(transport)
             self._follower.cut_by(transport.drop)
         sending = asyncio.create_task(self._send(send))
         gone = asyncio.create_task(_hung_up(receive))
