@@ -8,6 +8,7 @@ import pytest
 
 from access_support import WISH
 from contracts.counting import REQUESTS, TASKS, add, read
+from contracts.streams import streams
 
 NOON = datetime(2026, 11, 21, 12, 0, 20, tzinfo=UTC)
 
@@ -119,6 +120,44 @@ async def test_the_same_wish_again_counts_once(timed, nats, until):
         return await used(nats, key) == 1
 
     await until(is_one)  # given back once the answer has left
+
+
+async def test_what_was_accepted_is_told_again_when_the_day_is_used_up(timed, nats):
+    client, key = await timed.key(daily_quota=1, daily_credits=25)
+    once = {"headers": {"idempotency-key": "one"}}
+    first = await create(client, **once)
+    again = [await create(client, **once) for _ in "12"]
+    assert [answer.status_code for answer in again] == [201, 201]
+    assert {a.json()["task_id"] for a in again} == {first.json()["task_id"]}
+    assert (await create(client)).status_code == 429
+    other = {"headers": {"idempotency-key": "two"}}
+    assert [(await create(client, **other)).status_code for _ in "12"] == [429, 429]
+    assert await used(nats, key) == 1
+
+
+async def test_of_equal_requests_that_race_for_the_last_task_all_get_it(timed):
+    client, _ = await timed.key(daily_quota=1)
+    once = {"headers": {"idempotency-key": "one"}}
+    answers = await asyncio.gather(*(create(client, **once) for _ in range(6)))
+    made = [a for a in answers if a.status_code == 201]
+    assert len({a.json()["task_id"] for a in made}) == 1
+    late = await asyncio.gather(*(create(client, **once) for _ in range(6)))
+    assert {a.status_code for a in late} == {201}
+
+
+async def test_what_may_be_accepted_by_asking_again_stays_counted(timed, nats):
+    """Given back, it would be had for nothing: asked again it is no new task."""
+    client, key = await timed.key(daily_quota=3)
+    broker = await nats.connect()
+    [queue] = [s for s in streams() if s.name == "CMD"]
+    once = {"headers": {"idempotency-key": "one"}}
+    await broker.jetstream().update_stream(queue.evolve(max_bytes=1))
+    told = [(await create(client, **more)).status_code for more in (once, {})]
+    await broker.jetstream().update_stream(queue)
+    await broker.close()
+    assert told == [503, 503]
+    assert (await create(client, **once)).status_code == 201
+    assert await used(nats, key) == 1
 
 
 async def test_a_retry_counts_as_a_task(timed, nats, until):

@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import json
 import re
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from contracts.values import FileRef
 from gateway_http.access import Caller
 from gateway_http.prefer import LONGEST_SECONDS
 from gateway_http.problems import Problem
-from gateway_http.repeats import MATCHED_SECONDS, fingerprint, mark_of, moved
+from gateway_http.repeats import MATCHED_SECONDS, Claim, fingerprint, mark_of, moved
 from gateway_http.wish import from_form, from_json
 
 PNG = base64.b64decode(
@@ -181,6 +183,23 @@ async def test_a_retry_that_comes_before_its_first_try_is_still_one_task(gateway
     )
 
     assert len({a.json()["task_id"] for a in answers}) == 1
+
+
+async def test_an_answer_is_given_again_after_its_deadline(gateway, nats):
+    over = FOX | {"deadline": "2026-01-31T12:00:00Z"}
+    body = fingerprint(from_json(json.dumps(over).encode()), [])
+    mark = mark_of(asked(("Idempotency-Key", "k1")), Caller(), body)
+    claim = Claim(task="t1", body=body, at=datetime(2026, 1, 31, 11, tzinfo=UTC))
+    broker = await nats.connect()
+    kept = claim.model_dump_json().encode()
+    await broker.jetstream().publish(mark.subject, kept)
+    await broker.close()
+    again = await post(gateway, over, Idempotency_Key="k1")
+    other = await post(gateway, over, Idempotency_Key="k2")
+
+    assert (again.status_code, other.status_code) == (201, 422)
+    assert again.json()["task_id"] == "t1"
+    assert other.json()["errors"][0]["field"] == "deadline"
 
 
 async def test_a_retry_of_a_task_is_one_by_its_key(gateway, scheduler, until):

@@ -117,14 +117,27 @@ def needs(scope: Scope) -> Any:
     return Depends(may(scope))
 
 
+KEY_HEADER, COUNT_HEADER = "Idempotency-Key", "x-stainless-retry-count"
+
+
+def is_perhaps_known(request: Request) -> bool:
+    """Whether a request may be one that was accepted before."""
+    return (
+        KEY_HEADER in request.headers or request.headers.get(COUNT_HEADER, "0") != "0"
+    )
+
+
 def spends(*scopes: Scope) -> Callable[[Request], AsyncIterator[Caller]]:
-    """Return what `may` does, for a route that makes a task: it is counted."""
+    """Return what `may` does, for a route that makes a task: it is counted.
+
+    Before its body is read, but for what may be known: that is looked for first.
+    """
 
     async def check(request: Request) -> AsyncIterator[Caller]:
         caller = caller_of(request)
         caller.must(*scopes)
         allowance: Allowance = request.scope["allowance"]
-        async with allowance.task():
+        async with allowance.task(later=is_perhaps_known(request)):
             yield caller
 
     check.scopes = scopes  # type: ignore[attr-defined] # for the audit log

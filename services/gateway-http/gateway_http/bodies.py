@@ -3,8 +3,8 @@
 from typing import Any
 
 from fetch import LONGEST_URL
+from gateway_http.access import KEY_HEADER
 from gateway_http.image_wish import ImageWish
-from gateway_http.repeats import HEADER
 from gateway_http.wish import Retry, Wish
 
 EXAMPLE_URL = "https://files.example/fox.png"
@@ -104,7 +104,7 @@ def _told(content: dict[str, Any], *, required: bool) -> dict[str, Any]:
 
 
 _KEY = {
-    "name": HEADER,
+    "name": KEY_HEADER,
     "in": "header",
     "description": "Your name for this very request, kept for 24 hours: sent again "
     "with the same body, it is answered as before and makes nothing new.",

@@ -3,8 +3,10 @@
 Whatever is refused leaves nothing behind; what an equal request made before is found.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic
 
 import uuid_utils
@@ -17,9 +19,10 @@ from gateway_http.access import Caller, creates
 from gateway_http.intake import Received, Shelf, W, shelf
 from gateway_http.limits import allowance_of
 from gateway_http.parts import Parts
-from gateway_http.problems import storage_full, unavailable
-from gateway_http.references import cost_of, order_of
+from gateway_http.problems import invalid_field, storage_full, unavailable
+from gateway_http.references import Order, cost_of, order_of
 from gateway_http.repeats import Claim, claimed, fingerprint, mark_of, moved
+from gateway_http.wish import Wish
 
 Read = Callable[[Request, Shelf], Awaitable[Received[W]]]
 
@@ -42,14 +45,38 @@ async def create_task(
     """Take a request in and make its task. Raises Problem."""
     if lacking := parts.room.lacking():
         raise storage_full(lacking)
-    task = str(uuid_utils.uuid7())
-    async with shelf(parts.store, task) as lent:
+    async with place(parts, request) as lent:
         received = await read(request, lent)
         command = await _command(parts, request, caller, lent, received)
-        replayed = command.task != task
-        async with allowance_of(request).accepting(replayed=replayed):
-            await _accept(parts, command, lent)
-    return Made(command, received.wish, replayed=replayed)
+        await _accept(parts, command, lent)
+    return Made(command, received.wish, replayed=command.task != lent.task)
+
+
+@asynccontextmanager
+async def place(parts: Parts, request: Request) -> AsyncIterator[Shelf]:
+    """Lend a shelf for a new task; while its files are kept, it stays counted.
+
+    For then it is accepted, or whoever sends the same again has it accepted.
+    """
+    async with shelf(parts.store, str(uuid_utils.uuid7())) as lent:
+        try:
+            yield lent
+        finally:
+            if lent.keep:
+                allowance_of(request).keep()
+
+
+async def begin(
+    parts: Parts, request: Request, wish: Wish, order: Order, owner: str | None
+) -> None:
+    """Count what is new for who pays for it. Raises Problem where it cannot begin."""
+    moment = now()
+    if wish.deadline and wish.deadline <= moment:
+        raise invalid_field("deadline", "must be in the future")
+    await parts.can_make(in_page=order.in_page)
+    allowance = allowance_of(request)
+    await allowance.new_task()
+    await allowance.credits(cost_of(order.job), owner, moment)
 
 
 async def _command(
@@ -61,18 +88,12 @@ async def _command(
     order = order_of(wish, received.files)
     caller.must(creates(order.kind))
     mine = Claim(task=lent.task, body=fingerprint(wish, received.files), at=now())
-    cost = cost_of(order.job)
-
-    async def ready() -> None:
-        await parts.can_make(in_page=order.in_page)
-        await allowance_of(request).credits(cost, caller.owner, mine.at)
-
     claim = await claimed(
         parts.bus,
         mark_of(request, caller, mine.body),
         mine,
         lent,
-        ready=ready,
+        ready=partial(begin, parts, request, wish, order, caller.owner),
         seconds=parts.patience.accept,
     )
     return CreateTask(
@@ -82,7 +103,7 @@ async def _command(
         owner=caller.owner,
         priority=wish.priority,
         metadata=wish.metadata,
-        terms=wish.terms.model_copy(update={"credits": cost}),
+        terms=wish.terms.model_copy(update={"credits": cost_of(order.job)}),
         webhook=parts.hooks.sealed(wish, claim.task, parts.base(request)),
         created_at=claim.at,
     )

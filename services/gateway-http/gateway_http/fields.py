@@ -14,7 +14,6 @@ from pydantic import (
 )
 
 import fetch
-from contracts.message import now
 from gateway_http.moments import moment
 
 MAX_PROMPT = 15_000
@@ -54,14 +53,6 @@ def _from_text(value: Any) -> Any:
     except ValueError:
         text = f"must be a JSON object of texts, at most {MAX_METADATA}"
         raise ValueError(text) from None
-
-
-def _ahead(value: Any) -> datetime:
-    """Read a moment (RFC 3339) that is still to come."""
-    found = moment(value)
-    if found <= now():
-        raise ValueError("must be in the future")
-    return found
 
 
 _TEXTS = TypeAdapter(dict[str, str])  # makes nothing of what is something else
@@ -108,4 +99,4 @@ Prompt = Annotated[
 Notes = Annotated[
     dict[Key, Note], BeforeValidator(_from_text), Field(max_length=MAX_METADATA)
 ]
-Ahead = Annotated[datetime, BeforeValidator(_ahead)]
+Moment = Annotated[datetime, BeforeValidator(moment)]

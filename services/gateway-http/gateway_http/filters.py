@@ -4,7 +4,6 @@ A misspelt filter must not mean every task, so nothing unknown is passed over.
 """
 
 import re
-from datetime import datetime
 from typing import Annotated, Any, Self
 
 from fastapi import Request
@@ -20,8 +19,7 @@ from pydantic import (
 
 from contracts.requests import TaskFilter
 from contracts.values import Kind, Status
-from gateway_http.fields import Text, Word
-from gateway_http.moments import moment
+from gateway_http.fields import Moment, Text, Word
 from gateway_http.problems import field_error, invalid
 from jimeng import InvalidJob, find_model
 
@@ -54,7 +52,6 @@ def _known(name: str) -> str:
         raise ValueError(error.text) from None
 
 
-Moment = Annotated[datetime, BeforeValidator(moment)]
 Number = Annotated[int, BeforeValidator(_number)]
 YesNo = Annotated[bool, BeforeValidator(_yes_or_no)]
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -21,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from contracts.bus import Bus
 from contracts.counting import CREDITS, REQUESTS, TASKS, Period, add
 from contracts.keys import OWNER, Key
+from contracts.requests import RequestRefusedError
 from gateway_http.access import Caller
 from gateway_http.problems import Problem, problem_response, unavailable
 
@@ -58,6 +58,7 @@ class Allowance:
         self._now = now
         self.windows: list[Window] = []
         self._taken: list[tuple[str, int]] = []
+        self._counted = False
 
     def one_of_many(self, name: str) -> "Allowance":
         """Return what one of several tasks of this request may take."""
@@ -70,33 +71,41 @@ class Allowance:
             await self._take(REQUESTS, limit, self._key.id, self._now())
 
     @asynccontextmanager
-    async def task(self) -> AsyncIterator[None]:
-        """Count a task; given back at the end, unless it was accepted meanwhile.
+    async def task(self, *, later: bool = False) -> AsyncIterator[None]:
+        """Count a task; given back at the end, unless it is to be kept.
 
-        Raises Problem where it is one too many.
+        `later`: it is counted by `new_task` alone. Raises Problem where it is one too
+        many.
         """
         try:
-            if self._key:
-                limit = self._key.daily_quota
-                await self._take(TASKS, limit, self._key.id, self._now())
+            if not later:
+                await self.new_task()
             yield
         finally:
             await self._give_back()
 
-    @asynccontextmanager
-    async def accepting(self, *, replayed: bool = False) -> AsyncIterator[None]:
-        """Keep what was taken once it is accepted, whatever comes of it then.
+    async def new_task(self) -> None:
+        """Count a task, inside of `task`, once. Raises Problem."""
+        if self._key and not self._counted:
+            self._counted = True
+            limit = self._key.daily_quota
+            await self._take(TASKS, limit, self._key.id, self._now())
 
-        Also where nobody knows whether it was. A replay took it before.
-        """
+    def keep(self) -> None:
+        """Give nothing back: what was counted is accepted, or may be."""
+        self._taken.clear()
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[None]:
+        """Keep what was taken unless a question is refused: no answer is no refusal."""
         try:
             yield
-        except (Problem, NatsError) as error:
-            if _is_unsure(error):
-                self._taken.clear()
+        except RequestRefusedError:
             raise
-        if not replayed:
-            self._taken.clear()
+        except BaseException:
+            self.keep()
+            raise
+        self.keep()
 
     async def credits(self, amount: int, owner: str | None, moment: datetime) -> None:
         """Count what a task is expected to cost its owner, inside of `task`.
@@ -179,12 +188,6 @@ def allowance_of(request: Request) -> Allowance:
     """Return what a request may take."""
     allowance: Allowance = request.scope["allowance"]
     return allowance
-
-
-def _is_unsure(error: Exception) -> bool:
-    if isinstance(error, Problem):
-        return error.kind == "acceptance_unknown"
-    return isinstance(error, NatsTimeoutError)
 
 
 def _too_many(window: Window) -> Problem:

@@ -61,6 +61,7 @@ class Counted:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
+        """Send it."""
         self._given += len(data)
         self._transport.write(data)
 

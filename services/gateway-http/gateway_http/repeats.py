@@ -21,13 +21,12 @@ from contracts.bus import Bus
 from contracts.message import Value
 from contracts.values import FileRef
 from gateway_http.accept import NotAcceptedError, insist
-from gateway_http.access import Caller
+from gateway_http.access import COUNT_HEADER, KEY_HEADER, Caller
 from gateway_http.intake import Shelf
 from gateway_http.prefer import LONGEST_SECONDS
 from gateway_http.problems import Problem, unavailable
 from gateway_http.wish import FILES, Retry, Wish
 
-HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotency-Replayed": "true"}
 STREAM = "KV_idem"
 KEPT_SECONDS = 86_400
@@ -88,7 +87,7 @@ def mark_of(request: Request, caller: Caller, body: str) -> Mark | None:
     whose = caller.owner, request.url.path
     if (key := _key(request)) is not None:
         return Mark(_hash("key", *whose, key), KEPT_SECONDS)
-    count = request.headers.get("x-stainless-retry-count", "")
+    count = request.headers.get(COUNT_HEADER, "")
     if not _COUNT.fullmatch(count):
         return None
     return Mark(_hash("body", *whose, body), MATCHED_SECONDS, fresh=int(count) == 0)
@@ -116,18 +115,40 @@ async def claimed(
             None if mark.fresh else await insist(partial(_earlier, bus, mark), seconds)
         )
         if holds is None:
-            await ready()
+            holds = await _overtaken(bus, mark, ready, seconds)
+        if holds is None:
             lent.keep = True
             holds = await insist(partial(_take, bus, mark, mine), seconds)
     except NotAcceptedError as error:
         lent.keep = not error.certain
-        text = f"NATS does not answer for the {HEADER}: nothing was accepted"
+        text = f"NATS does not answer for the {KEY_HEADER}: nothing was accepted"
         raise unavailable(text, "not_accepted", task_id=mine.task) from None
     lent.keep = holds.task == mine.task
     if holds.body != mine.body:
-        text = f"this {HEADER} was used with another body: give each request its own"
+        text = (
+            f"this {KEY_HEADER} was used with another body: give each request its own"
+        )
         raise Problem(422, "idempotency_key_reused", text, task_id=holds.task)
     return holds
+
+
+async def _overtaken(
+    bus: Bus, mark: Mark, ready: Callable[[], Awaitable[None]], seconds: float
+) -> Claim | None:
+    """Ask whether something new may begin. Raises Problem.
+
+    Returns an equal request's claim where that was what used up the last of a limit.
+    """
+    try:
+        await ready()
+    except Problem:
+        found = None
+        if not mark.fresh:
+            found = await insist(partial(_earlier, bus, mark), seconds)
+        if found is None:
+            raise
+        return found
+    return None
 
 
 def moved(files: Sequence[FileRef], task: str) -> tuple[FileRef, ...]:
@@ -170,7 +191,7 @@ async def _earlier(bus: Bus, mark: Mark) -> Claim | None:
 
 
 def _key(request: Request) -> str | None:
-    given = request.headers.getlist(HEADER)
+    given = request.headers.getlist(KEY_HEADER)
     if not given:
         return None
     text = given[0].strip()

@@ -19,9 +19,9 @@ from pydantic import (
 from contracts.requests import Task
 from contracts.values import Terms
 from gateway_http.fields import (
-    Ahead,
     HookSecret,
     Link,
+    Moment,
     Notes,
     Prompt,
     Text,
@@ -117,7 +117,7 @@ class Wish(BaseModel):
         description="After so many tries it fails, unless the last failed for an "
         "account's sake.",
     )
-    deadline: Ahead | None = Field(
+    deadline: Moment | None = Field(
         None,
         description="When it fails if the site has not finished it (RFC 3339).",
         examples=["2026-01-31T12:00:00Z"],

@@ -106,7 +106,7 @@ def router(parts: Parts) -> APIRouter:
             allowance = allowance_of(request).one_of_many(task.id)
             async with allowance.task():
                 await allowance.credits(cost, task.owner, now())
-                async with allowance.accepting():
+                async with allowance.asking():
                     return (await parts.bus.ask(wish)).id
 
         wanted = _narrowed(batch, TERMINAL, ONCE_FAILED)

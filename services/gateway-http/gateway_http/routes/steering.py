@@ -1,8 +1,8 @@
 """`/api/v1/tasks/{id}/retry` and `/resolve`: what a person decides about a task."""
 
+from functools import partial
 from typing import Literal
 
-import uuid_utils
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,12 +11,12 @@ from contracts.message import now
 from contracts.values import TERMINAL, Webhook
 from gateway_http.access import Caller, Resolver, Retrier
 from gateway_http.bodies import retry_body
-from gateway_http.intake import Shelf, receive_retry, shelf
-from gateway_http.limits import allowance_of
+from gateway_http.creating import begin, place
+from gateway_http.intake import Shelf, receive_retry
 from gateway_http.parts import Parts, TaskId, problems
 from gateway_http.problems import Problem, storage_full, unavailable
 from gateway_http.reading import no_answer, read_task, told_status
-from gateway_http.references import cost_of, order_of
+from gateway_http.references import Order, cost_of, order_of
 from gateway_http.repeats import REPLAYED, Claim, claimed, fingerprint, mark_of, moved
 from gateway_http.routes.tasks import Created, OneTask
 from gateway_http.views import task_view
@@ -66,13 +66,10 @@ def router(parts: Parts) -> APIRouter:
             raise Problem(409, "task_running", text, task_status=old.status)
         if lacking := parts.room.lacking():
             raise storage_full(lacking)
-        new = str(uuid_utils.uuid7())
-        async with shelf(parts.store, new) as lent:
+        async with place(parts, request) as lent:
             wish = await _wish(parts, request, lent, old, caller)
-            replayed = wish.new_task != new
-            async with allowance_of(request).accepting(replayed=replayed):
-                found = await _ask(parts, wish, lent)
-        if replayed:
+            found = await _ask(parts, wish, lent)
+        if wish.new_task != lent.task:
             response.headers.update(REPLAYED)
         view = task_view(found, parts.links(request))
         return Retried(task_id=found.id, task=view, retry_of=old.id)
@@ -99,18 +96,13 @@ async def _wish(
     parts.hooks.check(given)
     order = order_of(given, files) if given.changes_job else None
     mine = Claim(task=lent.task, body=fingerprint(given, files), at=now())
-    cost = cost_of(order.job if order else old.job)
-
-    async def ready() -> None:
-        await parts.can_make(in_page=order is not None and order.in_page)
-        await allowance_of(request).credits(cost, old.owner, mine.at)
-
+    made = order or Order(old.job, old.kind, in_page=False)
     claim = await claimed(
         parts.bus,
         mark_of(request, caller, mine.body),
         mine,
         lent,
-        ready=ready,
+        ready=partial(begin, parts, request, given, made, old.owner),
         seconds=parts.patience.accept,
     )
     job = order.job if order else None
@@ -124,7 +116,7 @@ async def _wish(
         job=job,
         priority=given.priority,
         metadata=given.metadata,
-        terms=given.terms.model_copy(update={"credits": cost}),
+        terms=given.terms.model_copy(update={"credits": cost_of(made.job)}),
         webhook=_webhook(parts, request, claim.task, given),
     )
 
