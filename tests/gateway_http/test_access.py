@@ -383,3 +383,18 @@ async def test_every_write_of_an_operator_is_on_record(door, on_record):
     assert len(found) == len(writes)
     assert {each["actor"] for each in found} == {"admin token"}
     assert {each["address"] for each in found} == {"127.0.0.1"}
+
+
+async def test_who_may_only_retry_makes_nothing_that_was_not_made_before(door, until):
+    client, _ = await door.key(scopes=["task:retry", "video:create", "task:cancel"])
+    task = await door.task(client)
+
+    async def is_cancelled():
+        return (await client.post(f"/api/v1/tasks/{task}/cancel")).is_success
+
+    await until(is_cancelled)
+    place = f"/api/v1/tasks/{task}/retry"
+    image = await client.post(place, json={"model": "jimeng-4.0"})
+    assert (image.status_code, image.json()["scope"]) == (403, "image:create")
+    assert (await client.post(place, json={"prompt": "a bear"})).status_code == 201
+    assert (await client.post(place)).status_code == 201

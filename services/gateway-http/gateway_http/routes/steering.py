@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts import requests as asked
 from contracts.message import now
 from contracts.values import TERMINAL, Webhook
-from gateway_http.access import Caller, Resolver, Retrier
+from gateway_http.access import Caller, Resolver, Retrier, creates
 from gateway_http.bodies import retry_body
 from gateway_http.creating import begin, place
 from gateway_http.intake import Shelf, receive_retry
@@ -58,7 +58,7 @@ def router(parts: Parts) -> APIRouter:
 
         What the old one may have at the site is looked for first and taken over: it is
         not paid for twice. `again`, or another prompt, model, length, shape or file,
-        buys anew without looking.
+        buys anew without looking; for the latter a key also needs what a create needs.
         """
         old = await read_task(parts.bus, task, caller.seen_by)
         if old.status not in TERMINAL:
@@ -95,6 +95,8 @@ async def _wish(
         raise Problem(409, "files_deleted", text, task_status=old.status)
     parts.hooks.check(given)
     order = order_of(given, files) if given.changes_job else None
+    if order:  # what was not made before
+        caller.must(creates(order.kind))
     mine = Claim(task=lent.task, body=fingerprint(given, files), at=now())
     made = order or Order(old.job, old.kind, in_page=False)
     claim = await claimed(
