@@ -146,6 +146,23 @@ async def test_the_table_has_every_route_and_no_other(door):
     assert sorted(await routes_of(door)) == sorted(TABLE)
 
 
+async def test_the_document_says_which_scope_each_route_needs(door):
+    document = (await door.nobody.get("/openapi.json")).json()
+    for route, needed in TABLE.items():
+        method, path = route.split()
+        told = document["paths"][path][method.lower()]
+        ways, scopes = told["security"], told.get("x-scopes", [])
+        if needed == OPEN:
+            assert ways == [{}], route
+        elif needed == ANY:
+            assert (ways, scopes) == ([{"key": []}, {"cookie": []}], []), route
+        else:
+            assert needed in scopes, route
+            assert {"key": [needed]} in ways, route
+            assert f"`{needed}`" in told["description"], route
+        assert ({"link": []} in ways) == path.endswith(("video", "poster", "{index}"))
+
+
 async def test_every_route_by_every_caller(door):
     holders = {scope: (await door.key(scopes=[scope]))[0] for scope in SCOPES}
     people = {role: door.person(role) for role in MAY}

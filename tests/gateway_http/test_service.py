@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import re
 import time
 
 import httpx
@@ -151,8 +150,6 @@ async def test_ping_is_pong_and_the_door_names_the_docs(gateway):
         "multipart/form-data",
     }
     assert "fox" in str(create["requestBody"])
-    known = {f"#/components/schemas/{name}" for name in schema["components"]["schemas"]}
-    assert set(re.findall(r"'\$ref': '([^']+)'", str(schema))) <= known
 
 
 async def test_answers_carry_the_headers_that_keep_browsers_safe(gateway):

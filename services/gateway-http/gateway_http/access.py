@@ -90,7 +90,7 @@ def may(*scopes: Scope) -> Callable[[Request], Caller]:
         caller.must(*scopes)
         return caller
 
-    check.scopes = scopes  # type: ignore[attr-defined] # for the audit log
+    check.scopes = scopes  # type: ignore[attr-defined] # for audit log and document
     return check
 
 
@@ -109,6 +109,8 @@ def may_or_signed(scope: Scope) -> Callable[[Request], Caller | None]:
     def check(request: Request) -> Caller | None:
         return None if SIGNATURE in request.query_params else may_it(request)
 
+    check.scopes = (scope,)  # type: ignore[attr-defined] # for the document
+    check.or_signed = True  # type: ignore[attr-defined]
     return check
 
 
@@ -140,7 +142,7 @@ def spends(*scopes: Scope) -> Callable[[Request], AsyncIterator[Caller]]:
         async with allowance.task(later=is_perhaps_known(request)):
             yield caller
 
-    check.scopes = scopes  # type: ignore[attr-defined] # for the audit log
+    check.scopes = scopes  # type: ignore[attr-defined] # for audit log and document
     return check
 
 

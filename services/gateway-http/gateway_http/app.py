@@ -1,5 +1,7 @@
 """Builds the HTTP service."""
 
+from typing import Any
+
 from fastapi import Depends, FastAPI
 
 import blobs
@@ -10,7 +12,9 @@ from contracts.keys import KeyEntry
 from contracts.message import now
 from gateway_http import problems, repeats
 from gateway_http.audit import Audit
+from gateway_http.bounds import Bounded
 from gateway_http.cors import with_cors
+from gateway_http.document.whole import document, operation_id
 from gateway_http.guard import Guard, OwnHosts
 from gateway_http.hooks import Hooks
 from gateway_http.identity import Identified, Keyring, Way, by_key
@@ -21,7 +25,6 @@ from gateway_http.listener import Listening, Serving
 from gateway_http.live.hub import Hub
 from gateway_http.live.slots import Slots
 from gateway_http.parts import Parts, Patience
-from gateway_http.parts import problems as problems_of
 from gateway_http.proxies import Proxies, read_networks
 from gateway_http.routes import (
     audit,
@@ -29,6 +32,7 @@ from gateway_http.routes import (
     batches,
     catalogue,
     chat,
+    docs,
     events,
     generations,
     images,
@@ -48,6 +52,7 @@ from gateway_http.signin import badges, memory
 from gateway_http.signin.bearers import by_jwt, verifier_of
 from gateway_http.signin.desk import Desk
 from gateway_http.signin.provider import Provider
+from gateway_http.voices import voices_of
 from gateway_http.workers import Workers
 from runtime import hooks
 from runtime.durable import make_folder
@@ -132,11 +137,13 @@ def create_app(
         patience=patience,
     )
     own = OwnHosts(lambda: listening.port, settings.public_url)
-    limited = Limited(_web(parts), bus, clock)
+    web = _web(parts)
+    limited = Limited(Bounded(web), bus, clock)
     known = Identified(limited, _ways(settings, desk, patience.keys))
-    web = with_cors(known, settings.cors_origins)
+    asked = with_cors(known, settings.cors_origins)
     proxies = Proxies(read_networks(settings.trusted_proxies))
-    guard = Guard(web, SERVICE, own, settings.cors_origins, proxies)
+    guests = settings.cors_origins
+    guard = Guard(asked, SERVICE, own, guests, proxies, voices=voices_of(web))
     serving = Serving(guard, listening, stopping=hub.close)
     return Gateway(bus, listening, serving, store, hub)
 
@@ -193,15 +200,21 @@ def _link_keys(settings: GatewaySettings) -> LinkKeys:
     return LinkKeys(*roots(settings, settings.data_dir))
 
 
+class _Web(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """Return the document, which is made once."""
+        self.openapi_schema = self.openapi_schema or document(self)
+        return self.openapi_schema
+
+
 def _web(parts: Parts) -> FastAPI:
-    web = FastAPI(
+    web = _Web(
         title="jimeng-gateway",
         version=status.VERSION,
-        description="Videos over your own Jimeng accounts. Ask with `POST "
-        "/api/v1/tasks`, follow with `GET /api/v1/tasks/{id}`, fetch its `video_url`.",
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses=problems_of(401, 403, 429),
+        generate_unique_id_function=operation_id,
         dependencies=[Depends(Audit(parts.bus))],
     )
     problems.register(web)
@@ -213,4 +226,5 @@ def _web(parts: Parts) -> FastAPI:
     ):
         web.include_router(resource.router(parts))
     web.include_router(models.router())
+    web.include_router(docs.router())
     return web

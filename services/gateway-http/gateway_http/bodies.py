@@ -5,15 +5,16 @@ from typing import Any
 from fetch import LONGEST_URL
 from gateway_http.access import KEY_HEADER
 from gateway_http.image_wish import ImageWish
-from gateway_http.wish import Retry, Wish
+from gateway_http.wish import DOT, Retry, Wish
 
 EXAMPLE_URL = "https://files.example/fox.png"
 _URL: dict[str, Any] = {"type": "string", "format": "uri", "maxLength": LONGEST_URL}
-_INLINE = {"data": "iVBORw0KGgo=", "filename": "fox.png", "mime_type": "image/png"}
+_FORM = {"prompt": "a fox in the snow", "duration": 5, "ratio": "16:9"}
+_INLINE = {"data": DOT, "filename": "fox.png", "mime_type": "image/png"}
 
 
-def create_body() -> dict[str, Any]:
-    """Describe the two forms of a create's body."""
+def create_body(*more: dict[str, Any]) -> dict[str, Any]:
+    """Describe the two forms of a create's body; `more` are parameters."""
     schema = _schema(Wish)
     binary = {"type": "string", "format": "binary"}
     either = {"type": "array", "items": {"anyOf": [binary, _URL]}}
@@ -26,8 +27,9 @@ def create_body() -> dict[str, Any]:
     return _told(
         {
             "application/json": {"schema": schema, "examples": examples},
-            "multipart/form-data": {"schema": form},
+            "multipart/form-data": {"schema": form, "example": _FORM},
         },
+        *more,
         required=True,
     )
 
@@ -51,7 +53,7 @@ def retry_body() -> dict[str, Any]:
     return _told(body, required=False)
 
 
-def image_body() -> dict[str, Any]:
+def image_body(*, from_images: bool) -> dict[str, Any]:
     """Describe the two forms of a body that asks for images."""
     schema = _schema(ImageWish)
     fields = schema["properties"]
@@ -64,14 +66,17 @@ def image_body() -> dict[str, Any]:
     fields["image"] = {"anyOf": [many, given], "description": told}
     binary = {"type": "string", "format": "binary"}
     parts = {"type": "array", "items": {"anyOf": [binary, _URL]}, "description": told}
+    if from_images:
+        schema["required"] = [*schema["required"], "image"]
     form = {**schema, "properties": {**fields, "image": parts}}
-    examples = {
-        "text": {"value": {"prompt": "a fox in the snow", "size": "2560x1440"}},
-        "image": {"value": {"prompt": "in the rain", "image": [EXAMPLE_URL]}},
-    }
+    text_alone = {"prompt": "a fox in the snow", "size": "2560x1440"}
+    with_image = {"prompt": "in the rain", "image": [EXAMPLE_URL]}
+    examples: dict[str, Any] = {"image": {"value": with_image}}
+    if not from_images:
+        examples = {"text": {"value": text_alone}, **examples}
     content = {
         "application/json": {"schema": schema, "examples": examples},
-        "multipart/form-data": {"schema": form},
+        "multipart/form-data": {"schema": form, "example": with_image},
     }
     return _told(content, required=True)
 
@@ -96,9 +101,11 @@ def _file(name: str, value: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": [name], "properties": fields}
 
 
-def _told(content: dict[str, Any], *, required: bool) -> dict[str, Any]:
+def _told(
+    content: dict[str, Any], *more: dict[str, Any], required: bool
+) -> dict[str, Any]:
     return {
-        "parameters": [_KEY],
+        "parameters": [_KEY, *more],
         "requestBody": {"required": required, "content": content},
     }
 

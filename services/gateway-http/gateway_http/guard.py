@@ -14,13 +14,15 @@ import uuid_utils
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway_http.problems import Problem, problem_response
+from gateway_http.problems import Problem
 from gateway_http.proxies import Proxies
+from gateway_http.voices import Voices, give_voice, refusal
 from runtime.logs import service_scope
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 PROBES = {"/ping", "/healthz", "/readyz"}
 SIGN_IN = "/auth/"
+A_YEAR = "max-age=31536000"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 DIRECT = Proxies()
 log = logging.getLogger("http")
@@ -32,6 +34,11 @@ class OwnHosts:
     def __init__(self, port: Callable[[], int], public_url: str) -> None:
         self._port = port
         self._public = urlsplit(public_url)
+
+    @property
+    def secure(self) -> bool:
+        """Whether clients reach us by TLS, as far as we were told."""
+        return self._public.scheme == "https"
 
     def has_host(self, host: str) -> bool:
         """Tell whether a Host header is one of ours."""
@@ -65,12 +72,15 @@ class Guard:
         own: OwnHosts,
         guests: Collection[str] = (),
         proxies: Proxies = DIRECT,
+        *,
+        voices: Voices | None = None,
     ) -> None:
         self._app = app
         self._service = service
         self._own = own
         self._guests = guests  # origins of others that may ask
         self._proxies = proxies
+        self._voices = voices or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and log it."""
@@ -78,12 +88,13 @@ class Guard:
             return
         scope = self._proxies.seen_through(scope)
         request_id = scope["request_id"] = str(uuid_utils.uuid7())
+        give_voice(scope, self._voices)
         line = _AccessLine(scope, request_id)
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
                 line.status = message["status"]
-                _add_headers(message, scope["path"], request_id)
+                _add_headers(message, request_id, secure=self._own.secure)
             await send(message)
             line.whole = _is_last(message)
 
@@ -100,7 +111,7 @@ class Guard:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = MutableHeaders(scope=scope)
         if problem := self._foreign(headers, scope["path"]):
-            response = problem_response(problem, scope["request_id"])
+            response = refusal(problem, scope)
             await response(scope, receive, send)
             return
         if headers.get("origin") in self._guests:
@@ -152,14 +163,16 @@ class _AccessLine:
         )
 
 
-def _add_headers(message: MutableMapping[str, Any], path: str, request_id: str) -> None:
+def _add_headers(
+    message: MutableMapping[str, Any], request_id: str, *, secure: bool
+) -> None:
     headers = MutableHeaders(raw=message["headers"])
     message["headers"] = headers.raw
     headers["X-Request-Id"] = request_id
     headers["X-Content-Type-Options"] = "nosniff"
+    if secure:
+        headers["Strict-Transport-Security"] = A_YEAR
     headers.setdefault("Referrer-Policy", "no-referrer")
-    if path == "/docs":  # its page loads the viewer's script
-        return
     headers.setdefault("Cache-Control", "no-store")
     headers.setdefault(
         "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"

@@ -25,11 +25,14 @@ from gateway_http.access import (
     NOBODY,
     Caller,
 )
-from gateway_http.problems import Problem, problem_response, unavailable
+from gateway_http.document import page
+from gateway_http.problems import Problem, unavailable
+from gateway_http.voices import refusal
 from runtime.links import SIGNATURE
 
 Way = Callable[[HTTPConnection], Awaitable[Caller | None]]
-OPEN = {"/ping", "/healthz", "/readyz", "/api/v1/health", "/openapi.json", "/docs"}
+PROBES = {"/ping", "/healthz", "/readyz", "/api/v1/health"}
+OPEN = {*PROBES, "/openapi.json", page.PATH, *page.FILES}
 OPEN_BELOW, NOT_OPEN = "/auth/", {"/auth/me"}
 OPERATOR = Caller("admin token", scopes=EVERYTHING, sees_all=True)
 _RESULT = re.compile(r"/api/v1/tasks/[^/]+/(video|poster|results/[0-9]+)")
@@ -65,7 +68,7 @@ class Identified:
             scope["caller"] = await self._caller(asking)
         except Problem as problem:
             if not is_open(scope["path"]) and not is_link(asking):
-                response = problem_response(problem, scope["request_id"])
+                response = refusal(problem, scope)
                 await response(scope, receive, send)
                 return
             scope["caller"] = NOBODY

@@ -21,6 +21,7 @@ import blobs
 from contracts.requests import Task
 from contracts.values import FileRef
 from gateway_http import multipart, wish
+from gateway_http.bounds import has_own_limit
 from gateway_http.fields import link
 from gateway_http.inline import EncodingError, decoded, lift
 from gateway_http.problems import (
@@ -233,6 +234,7 @@ async def _text(part: multipart.Part) -> str:
 
 async def _stream(request: Request, limit: int, text: str) -> AsyncIterator[bytes]:
     """Read a body up to its limit."""
+    has_own_limit(request)
     too_large = Problem(413, "too_large", text)
     if int(request.headers.get("content-length", "0")) > limit:
         raise too_large

@@ -68,7 +68,10 @@ class NewKey(BaseModel):
 class KeyChanges(BaseModel):
     """What a key may from now on; what is left out stays as it is."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"minProperties": 1, "example": {"rate_limit": 120}},
+    )
 
     name: Name | None = None
     scopes: Scopes | None = None
@@ -92,7 +95,7 @@ class KeyChanges(BaseModel):
         return SetKey(id=key_id, never_expires=never, **given)
 
 
-class Rotation(BaseModel):
+class KeyRotation(BaseModel):
     """How a key is replaced."""
 
     model_config = ConfigDict(extra="forbid")

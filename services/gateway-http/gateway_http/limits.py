@@ -22,7 +22,8 @@ from contracts.counting import CREDITS, REQUESTS, TASKS, Period, add
 from contracts.keys import OWNER, Key
 from contracts.requests import RequestRefusedError
 from gateway_http.access import Caller
-from gateway_http.problems import Problem, problem_response, unavailable
+from gateway_http.problems import Problem, unavailable
+from gateway_http.voices import refusal
 
 Clock = Callable[[], datetime]
 TOLD = {
@@ -178,7 +179,7 @@ class Limited:
         try:
             await allowed.request()
         except Problem as problem:
-            response = problem_response(problem, scope["request_id"])
+            response = refusal(problem, scope)
             await response(scope, receive, send_with_limits)
             return
         await self._app(scope, receive, send_with_limits)

@@ -56,6 +56,8 @@ class Failure(BaseModel):
 class OpenAIRoute(APIRoute):
     """A route whose every no is in OpenAI's words."""
 
+    refusal = Failure
+
     @staticmethod
     def tell(problem: Problem, _: str) -> Response:
         """Write a problem in OpenAI's words."""

@@ -1,10 +1,11 @@
 """What the routes work with; built once, in `app.py`."""
 
 from dataclasses import dataclass
-from functools import cache
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Path, Request
+from pydantic import BaseModel
 
 from blobs import Store
 from contracts.bus import Bus
@@ -12,7 +13,7 @@ from gateway_http.hooks import Hooks
 from gateway_http.links import LinkKeys, Links
 from gateway_http.live.hub import Hub
 from gateway_http.live.slots import Slots
-from gateway_http.problems import ProblemBody, unavailable
+from gateway_http.problems import unavailable
 from gateway_http.signin.desk import Desk
 from gateway_http.workers import NO_BROWSER, Workers
 from runtime.room import Room
@@ -71,15 +72,14 @@ class Parts:
         return self.public_url or f"{request.url.scheme}://{request.headers['host']}"
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the answers a route may give beside a yes, for /docs."""
-    content = {"application/problem+json": {"schema": _problem()}}
-    told = {"description": "A problem (RFC 9457).", "content": content}
-    return {status: dict(told) for status in statuses}
+Answers = dict[int | str, dict[str, Any]]
 
 
-@cache
-def _problem() -> dict[str, Any]:
-    schema = ProblemBody.model_json_schema()
-    schema["properties"]["errors"]["items"] = schema.pop("$defs")["FieldError"]
-    return schema
+def still(model: type[BaseModel], text: str) -> Answers:
+    """Describe a 202: what was asked for still goes on."""
+    return {202: {"model": model, "description": text}}
+
+
+def problems(*statuses: int) -> Answers:
+    """Name the noes of a route, but for those of every one; /docs says the rest."""
+    return {status: {"description": HTTPStatus(status).phrase} for status in statuses}

@@ -191,7 +191,8 @@ def _message(error: Any) -> str:
 
 
 def _from_http(error: HTTPException) -> Problem:
-    kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    phrase = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    kind = {413: "too_large"}.get(error.status_code, phrase)
     return Problem(error.status_code, kind, str(error.detail), headers=error.headers)
 
 

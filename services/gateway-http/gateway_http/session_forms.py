@@ -88,7 +88,10 @@ class AddedSessions(BaseModel):
 class Changes(BaseModel):
     """How an account is used; what is left out stays as it is."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"minProperties": 1, "example": {"max_active": 3}},
+    )
 
     enabled: bool | None = Field(None, description="Whether it takes tasks.")
     label: str | None = Field(None, min_length=1, max_length=100)

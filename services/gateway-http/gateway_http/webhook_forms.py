@@ -59,7 +59,11 @@ class NewWebhook(BaseModel):
 class WebhookChanges(BaseModel):
     """What is to be different; what is left out stays as it is."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={"minProperties": 1, "example": {"enabled": True}},
+    )
 
     url: Address | None = Field(None, examples=[ADDRESS])
     description: Description | None = None
@@ -75,7 +79,7 @@ class WebhookChanges(BaseModel):
         return self
 
 
-class Rotation(BaseModel):
+class SecretRotation(BaseModel):
     """How a secret is replaced."""
 
     model_config = ConfigDict(extra="forbid")

@@ -30,6 +30,11 @@ from gateway_http.fields import (
 )
 from jimeng import InvalidJob, find_model
 
+DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABAQAAAAA3bvkkAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJ"
+    "RU5ErkJggg=="
+)
+"""The smallest picture."""
 _URL_SCHEMES = ("http:", "https:", "ftp:", "file:", "blob:", "//")
 
 
@@ -39,7 +44,7 @@ class ReferenceFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     data: str | None = Field(
-        None, description="Base64, or a data: URI.", examples=["iVBORw0KGgo="]
+        None, description="Base64, or a data: URI.", examples=[DOT]
     )
     url: Link | None = Field(
         None,
@@ -120,7 +125,7 @@ class Wish(BaseModel):
     deadline: Moment | None = Field(
         None,
         description="When it fails if the site has not finished it (RFC 3339).",
-        examples=["2026-01-31T12:00:00Z"],
+        examples=["2039-01-31T12:00:00Z"],
     )
     buy_again: Annotated[Whole, Field(ge=0, le=3)] = Field(
         0, description="How many generations that failed at the site to buy again."

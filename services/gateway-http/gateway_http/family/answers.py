@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from blobs import Store
+from contracts.errors import ErrorCode, ErrorKind
 from contracts.message import now
 from contracts.requests import Task
 from contracts.values import TERMINAL, Status
@@ -57,6 +58,17 @@ class Finished(BaseModel):
 
     created: int = Field(description="Unix time, in seconds.")
     data: list[Film]
+
+
+class Unmade(BaseModel):
+    """A task of which there is nothing to show, or not yet."""
+
+    code: int = Field(examples=[-2008])
+    message: str
+    data: None = None
+    task: TaskLink
+    error_kind: ErrorKind | None = Field(None, description="Once it has ended.")
+    error_code: ErrorCode | None = None
 
 
 Headers = dict[str, str]

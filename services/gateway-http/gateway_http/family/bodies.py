@@ -35,9 +35,9 @@ _FRAMES = {
 }
 
 
-def video_body() -> dict[str, Any]:
-    """Describe a create as the family's clients write it."""
-    told = create_body()
+def video_body(*more: dict[str, Any]) -> dict[str, Any]:
+    """Describe a create as the family's clients write it; `more` are parameters."""
+    told = create_body(*more)
     content = told["requestBody"]["content"]
     content[_JSON]["schema"] = _schema(content, _JSON, _URL)
     content[_JSON]["examples"] = {
@@ -68,7 +68,7 @@ def _schema(content: Any, kind: str, file: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def chat_body() -> dict[str, Any]:
+def chat_body(*more: dict[str, Any]) -> dict[str, Any]:
     """Describe a chat completion: what matters of it here."""
     text = {"type": "string"}
     part = {"type": "object", "properties": {"type": text}, "required": ["type"]}
@@ -97,7 +97,7 @@ def chat_body() -> dict[str, Any]:
         "messages": [{"role": "user", "content": "a fox in the snow"}],
         "stream": True,
     }
-    told = create_body()
+    told = create_body(*more)
     content = {_JSON: {"schema": schema, "example": example}}
     told["requestBody"] = {"required": True, "content": content}
     return told

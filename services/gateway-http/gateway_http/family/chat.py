@@ -22,6 +22,13 @@ BEGINS = {
     "image": "🎨 图像生成中 请稍候…\n",
 }
 DONE = b"data: [DONE]\n\n"
+EXAMPLE = """\
+data: {"id": "chatcmpl-01890a5d…", "object": "chat.completion.chunk", "choices": [
+  {"index": 0, "delta": {"role": "assistant", "content": "…"}, "finish_reason": null}]}
+
+data: [DONE]
+
+"""
 _NOT_OURS = {"messages", "response_format", "files", "n", "priority", "metadata"}
 _FILES = {"image_url", "video_url", "audio_url"}
 _OBJECT = TypeAdapter(dict[str, Any])

@@ -8,7 +8,7 @@ from gateway_http.family.codes import failure, of_problem
 from gateway_http.problems import Problem, ProblemBody, body_of, headers_of
 
 
-class Error(ProblemBody):
+class FamilyError(ProblemBody):
     """A no: the family's three members, then ours."""
 
     code: int
@@ -18,6 +18,8 @@ class Error(ProblemBody):
 
 class FamilyRoute(APIRoute):
     """A route whose problems are told in the family's form."""
+
+    refusal = FamilyError
 
     @staticmethod
     def tell(problem: Problem, request_id: str) -> Response:

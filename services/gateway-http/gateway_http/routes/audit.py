@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from contracts.audit import Deed, ListDeeds
 from gateway_http.access import ADMIN, needs
-from gateway_http.parts import Parts, problems
+from gateway_http.parts import Parts
 from gateway_http.views import Moment
 
 
@@ -22,7 +22,8 @@ class DeedView(BaseModel):
     target: str
     address: str
     status: int | None = Field(
-        description="Below 400: done; null: nobody knows what came of it."
+        description="Below 400: done; null: nobody knows what came of it.",
+        examples=[200],
     )
 
 
@@ -42,7 +43,7 @@ def router(parts: Parts) -> APIRouter:
         prefix="/api/v1/audit", tags=["audit"], dependencies=[needs(ADMIN)]
     )
 
-    @routes.get("", responses=problems(422, 503))
+    @routes.get("")
     async def read_some(
         actor: Word = None,
         action: Word = None,

@@ -2,7 +2,7 @@
 
 import logging
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -10,8 +10,9 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 
 from gateway_http.access import ADMIN, Caller, Known, Role, Scope
+from gateway_http.document.headers import named
 from gateway_http.identity import bearer, unknown
-from gateway_http.parts import Parts, problems
+from gateway_http.parts import Answers, Parts, problems
 from gateway_http.problems import Problem
 from gateway_http.proxies import household
 from gateway_http.signin.badges import Badge, Trip, is_meant
@@ -32,7 +33,7 @@ SEE_OTHER = 303
 log = logging.getLogger("sign-in")
 
 
-class Me(BaseModel):
+class Visitor(BaseModel):
     """Who asks, and what they may."""
 
     name: str
@@ -55,14 +56,31 @@ class SignedOut(BaseModel):
     )
 
 
-Answers = dict[int | str, dict[str, Any]]
-_ON: Answers = {303: {"description": "On to the provider, or to `next`."}}
-_PAGE: Answers = {200: {"description": "The page.", "content": {"text/html": {}}}}
-_SIGNED_IN: Answers = {200: {"model": Me}}
+_ON: Answers = {
+    303: {
+        "description": "On to the provider, or to `next`.",
+        "headers": named("Location"),
+    }
+}
+_PAGE: Answers = {
+    200: {
+        "description": "The page.",
+        "content": {"text/html": {"schema": {"type": "string"}}},
+    }
+}
+
+
+def _pages(*statuses: int) -> Answers:
+    """Describe noes that a page's form is told on the page itself."""
+    page = {"text/html": {"schema": {"type": "string"}}}
+    return {s: {"description": "On the page.", "content": page} for s in statuses}
+
+
+_SIGNED_IN: Answers = {200: {"model": Visitor}}
 _SIGNED_OUT: Answers = {200: {"model": SignedOut}}
-PAGE = _PAGE | _ON | problems(404)
-BADGE = _SIGNED_IN | _ON | problems(401, 403, 404, 413, 415, 422, 429, 503)
-OUT = _SIGNED_OUT | _ON | problems(403, 404, 413, 415, 422, 503)
+PAGE = _PAGE | _ON | _pages(400, 403, 429, 503) | problems(404)
+BADGE = _SIGNED_IN | _ON | _pages(401, 403, 413, 422, 429, 503) | problems(404, 415)
+OUT = _SIGNED_OUT | _ON | problems(404, 415)
 Next = Annotated[str | None, Query(description="A path of ours to go on to.")]
 
 
@@ -102,8 +120,8 @@ def router(parts: Parts) -> APIRouter:
         """Take what the provider answers, through the browser."""
         return await _back(desk(), request)
 
-    @routes.get("/me", responses=problems(401, 404), response_class=JSONResponse)
-    async def me(request: Request, caller: Known) -> Me:
+    @routes.get("/me", responses=problems(404), response_class=JSONResponse)
+    async def me(request: Request, caller: Known) -> Visitor:
         """Tell who asks."""
         worn = None if bearer(request) else desk().cookies.read(Badge, request)
         return _me(caller, worn)
@@ -244,8 +262,8 @@ def _told(error: Problem | RequestValidationError) -> Told:
     return Told(word, error.status, error.headers)
 
 
-def _me(caller: Caller, badge: Badge | None) -> Me:
-    return Me(
+def _me(caller: Caller, badge: Badge | None) -> Visitor:
+    return Visitor(
         name=caller.name,
         owner=caller.owner,
         role=caller.role or ("admin" if caller.has(ADMIN) else None),

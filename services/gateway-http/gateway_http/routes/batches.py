@@ -52,6 +52,10 @@ class Batch(Filter):
 class RetryBatch(Batch):
     """Which tasks are made anew: failed ones, if nothing else is said."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"status": ["failed"], "dry_run": True}}
+    )
+
     again: StrictBool = Field(
         default=False,
         description="Buy them anew, without looking first whether the site has them.",
@@ -72,7 +76,7 @@ def router(parts: Parts) -> APIRouter:
         )
         return await batches.run(parts.bus, asked, batch.limit, verb, SETTLED)
 
-    @routes.post("/cancel", responses=problems(400, 422, 503))
+    @routes.post("/cancel", operation_id="tasks_cancel_many", responses=problems(400))
     async def cancel(batch: Batch, caller: Canceller) -> Outcome:
         """Stop every task that fits. Safe to repeat: what is cancelled stays so."""
 
@@ -83,7 +87,7 @@ def router(parts: Parts) -> APIRouter:
         wanted = _narrowed(batch, UNFINISHED, UNFINISHED)
         return await steer(batch, wanted, caller.seen_by, stop)
 
-    @routes.post("/retry", responses=problems(400, 422, 503))
+    @routes.post("/retry", operation_id="tasks_retry_many", responses=problems(400))
     async def retry(
         request: Request, batch: RetryBatch, caller: ManyRetrier
     ) -> Outcome:

@@ -36,7 +36,7 @@ def router(_: Parts) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/v1/models", tags=["compatibility"])
 
-    @routes.get("", responses=problems(422))
+    @routes.get("", operation_id="names_read_all")
     async def read_all(
         _: Known, kind: Annotated[Kind | None, Query(alias="type")] = None
     ) -> Names:
@@ -44,7 +44,7 @@ def router(_: Parts) -> APIRouter:
         names = [_name(name) for name in MODELS]
         return Names(data=[each for each in names if kind in {None, each.type}])
 
-    @routes.get("/{name}", responses=problems(404))
+    @routes.get("/{name}", operation_id="names_read", responses=problems(404))
     async def read(
         _: Known, name: Annotated[str, Path(min_length=1, max_length=100)]
     ) -> Name:

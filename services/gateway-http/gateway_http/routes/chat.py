@@ -10,9 +10,10 @@ from contracts.requests import RequestRefusedError, Task
 from gateway_http.access import Creator
 from gateway_http.chunks import Chunks
 from gateway_http.creating import create_task
+from gateway_http.document.headers import MADE, PREFER
 from gateway_http.family import chat
 from gateway_http.family.bodies import chat_body
-from gateway_http.family.route import Error, FamilyRoute
+from gateway_http.family.route import FamilyError, FamilyRoute
 from gateway_http.links import Links
 from gateway_http.parts import Parts, problems
 from gateway_http.prefer import LONGEST_SECONDS, Wait, wanted
@@ -23,6 +24,7 @@ from gateway_http.watching import changes, ended_for, with_silences
 PATH = "/v1/chat/completions"
 SILENCE_SECONDS = 15.0  # after which proxies begin to think of hanging up
 STREAM = "text/event-stream"
+STREAMED = {"schema": {"type": "string"}, "example": chat.EXAMPLE}
 
 
 def router(parts: Parts) -> APIRouter:
@@ -31,11 +33,11 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.post(
         PATH,
-        response_model=chat.Completion | Error,
-        openapi_extra=chat_body(),
+        response_model=chat.Completion | FamilyError,
+        openapi_extra=chat_body(PREFER),
         responses={
-            200: {"content": {STREAM: {}}},
-            **problems(409, 422, 503, 507),
+            200: {"content": {STREAM: STREAMED}, "headers": MADE},
+            **problems(415, 507),
         },
     )
     async def complete(request: Request, caller: Creator) -> Response:

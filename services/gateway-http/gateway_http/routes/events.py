@@ -90,7 +90,7 @@ def router(parts: Parts) -> APIRouter:
         "/tasks/{task}/events",
         status_code=200,
         response_class=EventStream,
-        responses=_answers(404, 422, 429, 503),
+        responses=_answers(404),
     )
     async def follow_task(
         request: Request,
@@ -117,7 +117,7 @@ def router(parts: Parts) -> APIRouter:
         "/events",
         status_code=200,
         response_class=EventStream,
-        responses=_answers(403, 422, 429, 503),
+        responses=_answers(),
     )
     async def follow_many(
         request: Request,

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Request, Response
 from contracts.values import TERMINAL
 from gateway_http.access import Caller, Creator
 from gateway_http.creating import Made, create_task
+from gateway_http.document.headers import MADE, PREFER
 from gateway_http.family import answers
 from gateway_http.family.bodies import video_body
 from gateway_http.family.forms import FamilyWish, receive
-from gateway_http.family.route import Error, FamilyRoute
+from gateway_http.family.route import FamilyError, FamilyRoute
 from gateway_http.parts import Parts, problems
 from gateway_http.prefer import Wait, wanted
 from gateway_http.repeats import REPLAYED
@@ -35,6 +36,7 @@ def router(parts: Parts) -> APIRouter:
         made = await create_task(parts, request, caller, receive)
         return await _answer(parts, request, caller, made, wait)
 
+    told = video_body(PREFER)
     for path in PATHS:
         routes.add_api_route(
             path,
@@ -43,10 +45,14 @@ def router(parts: Parts) -> APIRouter:
             status_code=202,
             response_model=answers.Queued,
             include_in_schema=path == PATH,
-            openapi_extra=video_body(),
+            openapi_extra=told,
             responses={
-                200: {"model": answers.Finished | Error},
-                **problems(409, 422, 503, 507),
+                200: {
+                    "model": answers.Finished | answers.Unmade | FamilyError,
+                    "headers": MADE,
+                },
+                202: {"headers": MADE},
+                **problems(415, 507),
             },
         )
     return routes

@@ -15,10 +15,11 @@ from gateway_http.access import ImageCreator
 from gateway_http.bodies import image_body
 from gateway_http.chunks import Chunks, in_base64
 from gateway_http.creating import Made, create_task
+from gateway_http.document.headers import REPLAY, named
 from gateway_http.image_wish import FORM, ImageWish
 from gateway_http.intake import Received, Shelf, receive_as
-from gateway_http.openai_errors import ONCE, Failure, OpenAIRoute, failure_of
-from gateway_http.parts import Parts
+from gateway_http.openai_errors import ONCE, OpenAIRoute, failure_of
+from gateway_http.parts import Parts, problems
 from gateway_http.prefer import wanted
 from gateway_http.problems import Problem, field_error, invalid, invalid_field
 from gateway_http.repeats import REPLAYED
@@ -68,6 +69,10 @@ class Accepted(BaseModel):
     task: Ticket
 
 
+LATER = named(REPLAY, "Location", "Preference-Applied")
+NOES = problems(400, 404, 409, 410, 415, 500, 504, 507)
+
+
 def router(parts: Parts) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/v1/images", tags=["images"], route_class=OpenAIRoute)
@@ -102,17 +107,14 @@ def router(parts: Parts) -> APIRouter:
             endpoint,
             methods=["POST"],
             response_model=Images,
-            openapi_extra=image_body(),
-            responses=_responses(),
+            openapi_extra=image_body(from_images=endpoint is not generations),
+            responses={
+                200: {"headers": named(REPLAY)},
+                202: {"model": Accepted, "headers": LATER},
+                **NOES,
+            },
         )
     return routes
-
-
-def _responses() -> dict[int | str, dict[str, Any]]:
-    """Describe the answers; each no is in OpenAI's words."""
-    statuses = (400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503, 504, 507)
-    noes: dict[int | str, dict[str, Any]] = {s: {"model": Failure} for s in statuses}
-    return {202: {"model": Accepted}, **noes}
 
 
 async def _read(request: Request, lent: Shelf) -> Received[ImageWish]:

@@ -18,10 +18,10 @@ from gateway_http.audit import about
 from gateway_http.key_forms import (
     KeyChanges,
     KeyList,
+    KeyRotation,
     MadeKey,
     NewKey,
     OneKey,
-    Rotation,
     key_view,
     made_view,
 )
@@ -38,13 +38,13 @@ def router(parts: Parts) -> APIRouter:
         prefix="/api/v1/keys", tags=["keys"], dependencies=[needs(ADMIN)]
     )
 
-    @routes.get("", responses=problems(503))
+    @routes.get("")
     async def read_all() -> KeyList:
         """List the keys."""
         found = await bus.ask(ListKeys())
         return KeyList(keys=[key_view(each) for each in found.keys])
 
-    @routes.post("", status_code=201, responses=problems(422, 503))
+    @routes.post("", status_code=201)
     async def create(request: Request, body: NewKey) -> MadeKey:
         """Make a key. The answer shows it, this once."""
         secret = new_key()
@@ -52,18 +52,18 @@ def router(parts: Parts) -> APIRouter:
         about(request, made.id)
         return MadeKey(key=made_view(made, secret))
 
-    @routes.get("/{key}", responses=problems(404, 503))
+    @routes.get("/{key}", responses=problems(404))
     async def read(key: KeyId) -> OneKey:
         """Show one key."""
         return OneKey(key=key_view(await bus.ask(ReadKey(id=key))))
 
-    @routes.patch("/{key}", responses=problems(404, 422, 503))
+    @routes.patch("/{key}", responses=problems(404))
     async def change(key: KeyId, body: KeyChanges) -> OneKey:
         """Change what a key may; it holds for the next request."""
         return OneKey(key=key_view(await bus.ask(body.of(key))))
 
-    @routes.post("/{key}/rotate", responses=problems(404, 422, 503))
-    async def rotate(key: KeyId, body: Rotation | None = None) -> MadeKey:
+    @routes.post("/{key}/rotate", responses=problems(404))
+    async def rotate(key: KeyId, body: KeyRotation | None = None) -> MadeKey:
         """Replace a key by another with the same id, rights and tasks."""
         secret = new_key()
         grace = body.grace_secs if body else 0
@@ -72,7 +72,7 @@ def router(parts: Parts) -> APIRouter:
         )
         return MadeKey(key=made_view(await bus.ask(wish), secret))
 
-    @routes.delete("/{key}", responses=problems(404, 503))
+    @routes.delete("/{key}", responses=problems(404))
     async def delete(key: KeyId) -> Done:
         """Let a key in no more. Its tasks stay."""
         await bus.ask(DeleteKey(id=key))

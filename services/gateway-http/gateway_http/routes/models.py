@@ -1,13 +1,13 @@
 """`/api/v1/models`: what each model can do, from the table that creates are held to."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from contracts.values import Kind
 from gateway_http.access import Known
-from gateway_http.parts import problems
+from gateway_http.parts import Answers, problems
 from gateway_http.problems import Problem
 from jimeng import (
     DEFAULT_IMAGE_MODEL,
@@ -76,7 +76,9 @@ def router() -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/api/v1/models", tags=["models"])
 
-    @routes.get("", responses=problems(422))
+    shown = _view(find_model(DEFAULT_MODEL)).model_dump(mode="json")
+
+    @routes.get("", responses=_example({"models": [shown]}))
     async def read_all(
         _: Known, kind: Annotated[Kind | None, Query()] = None
     ) -> Models:
@@ -84,7 +86,7 @@ def router() -> APIRouter:
         every: tuple[Model, ...] = (*VIDEO_MODELS, *IMAGE_MODELS)
         return Models(models=[_view(m) for m in every if kind in {None, m.kind}])
 
-    @routes.get("/{name}", responses=problems(404))
+    @routes.get("/{name}", responses=_example(shown) | problems(404))
     async def read(
         _: Known, name: Annotated[str, Path(min_length=1, max_length=100)]
     ) -> ModelView:
@@ -95,6 +97,10 @@ def router() -> APIRouter:
             raise Problem(404, "model_not_found", error.text) from None
 
     return routes
+
+
+def _example(body: dict[str, Any]) -> Answers:
+    return {200: {"content": {"application/json": {"example": body}}}}
 
 
 def _view(model: Model) -> ModelView:

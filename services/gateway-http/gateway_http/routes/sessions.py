@@ -23,7 +23,7 @@ from contracts.pool import (
 from contracts.requests import RequestRefusedError
 from gateway_http.access import Scope, needs
 from gateway_http.checks import checks, outcome
-from gateway_http.parts import Parts, problems
+from gateway_http.parts import Parts, problems, still
 from gateway_http.problems import Problem, refused
 from gateway_http.session_forms import (
     AddedSession,
@@ -41,6 +41,7 @@ from gateway_http.session_forms import (
 )
 from gateway_http.session_views import session_view
 
+STILL = still(CheckedSession, "The check still runs.")
 AT_ONCE = 8  # of several accounts
 SessionId = Annotated[str, Path(min_length=1, max_length=64)]
 IdempotencyKey = Annotated[
@@ -75,13 +76,13 @@ def _routes(scope: Scope) -> APIRouter:
 def _register_reads(routes: APIRouter, parts: Parts) -> None:
     bus = parts.bus
 
-    @routes.get("", responses=problems(503))
+    @routes.get("")
     async def read_all() -> SessionList:
         """List the accounts of the pool."""
         found = await bus.ask(ListSessions())
         return SessionList(sessions=[session_view(each) for each in found.sessions])
 
-    @routes.get("/{session}", responses=problems(404, 503))
+    @routes.get("/{session}", responses=problems(404))
     async def read(session: SessionId) -> OneSession:
         """Show one account."""
         found = await bus.ask(ReadSession(id=session))
@@ -91,7 +92,7 @@ def _register_reads(routes: APIRouter, parts: Parts) -> None:
 def _register_credentials(routes: APIRouter, parts: Parts) -> None:
     bus = parts.bus
 
-    @routes.post("", status_code=201, responses=problems(409, 422, 503))
+    @routes.post("", status_code=201, responses=STILL | problems(409))
     async def add(
         body: NewSession, response: Response, idempotency_key: IdempotencyKey = None
     ) -> CheckedSession:
@@ -107,7 +108,7 @@ def _register_credentials(routes: APIRouter, parts: Parts) -> None:
             )
             return _told_late(await outcome(parts, added, found), response)
 
-    @routes.post("/batch", responses=problems(422, 503))
+    @routes.post("/batch")
     async def add_many(body: NewSessions) -> AddedSessions:
         """Add several accounts and check each; tells what became of every one."""
         few = asyncio.Semaphore(AT_ONCE)
@@ -124,7 +125,7 @@ def _register_credentials(routes: APIRouter, parts: Parts) -> None:
         added = sum(each.session is not None for each in results)
         return AddedSessions(added=added, results=results)
 
-    @routes.put("/{session}/credential", responses=problems(404, 409, 422, 503))
+    @routes.put("/{session}/credential", responses=STILL | problems(404, 409))
     async def replace(
         session: SessionId,
         body: Replacement,
@@ -147,7 +148,7 @@ def _register_credentials(routes: APIRouter, parts: Parts) -> None:
             )
             return _told_late(await outcome(parts, asked, found), response)
 
-    @routes.put("/{session}/proxy", responses=problems(404, 409, 422, 503))
+    @routes.put("/{session}/proxy", responses=STILL | problems(404, 409))
     async def set_proxy(
         session: SessionId,
         body: NewProxy,
@@ -166,7 +167,7 @@ def _register_credentials(routes: APIRouter, parts: Parts) -> None:
             )
             return _told_late(await outcome(parts, asked, found), response)
 
-    @routes.post("/{session}/test", responses=problems(404, 503))
+    @routes.post("/{session}/test", responses=STILL | problems(404))
     async def test(session: SessionId, response: Response) -> CheckedSession:
         """Check an account now. 202: the check still runs."""
         async with checks(bus) as found:
@@ -177,7 +178,7 @@ def _register_credentials(routes: APIRouter, parts: Parts) -> None:
 def _register_use(routes: APIRouter, parts: Parts) -> None:
     bus = parts.bus
 
-    @routes.patch("/{session}", responses=problems(404, 409, 422, 503))
+    @routes.patch("/{session}", responses=problems(404, 409))
     async def change(session: SessionId, body: Changes) -> ChangedSession:
         """Change how an account is used; `enabled`: whether it takes tasks at all."""
         if wish := body.of(session):
@@ -186,12 +187,12 @@ def _register_use(routes: APIRouter, parts: Parts) -> None:
             await bus.ask(EnableSession(id=session, enabled=body.enabled))
         return _changed(await bus.ask(ReadSession(id=session)))
 
-    @routes.post("/{session}/drain", responses=problems(404, 409, 503))
+    @routes.post("/{session}/drain", responses=problems(404, 409))
     async def drain(session: SessionId) -> ChangedSession:
         """Give an account no more tasks, and remove it when those on it have ended."""
         return _changed(await bus.ask(DrainSession(id=session)))
 
-    @routes.delete("/{session}", responses=problems(404, 409, 503))
+    @routes.delete("/{session}", responses=problems(404, 409))
     async def remove(session: SessionId) -> Done:
         """Take an account out of the pool; refused while its tasks are unsettled."""
         await bus.ask(RemoveSession(id=session))

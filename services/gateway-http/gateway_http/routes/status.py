@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from contracts.pool import ListSessions
 from contracts.requests import ReadStats, RequestRefusedError, Stats
 from gateway_http.access import Caller, Known, Reader
-from gateway_http.parts import Parts, problems
+from gateway_http.parts import Parts
 from gateway_http.problems import unavailable
 from gateway_http.session_views import HEALTHY
 from gateway_http.workers import NO_BROWSER, Beats
@@ -25,6 +25,12 @@ class Pool(BaseModel):
 
     total: int
     healthy: int
+
+
+class Alive(BaseModel):
+    """It answers."""
+
+    ok: bool = True
 
 
 class Word(BaseModel):
@@ -73,11 +79,11 @@ def router(parts: Parts) -> APIRouter:
         return "pong"
 
     @routes.get("/healthz")
-    async def live() -> dict[str, bool]:
+    async def live() -> Alive:
         """Tell that this process answers."""
-        return {"ok": True}
+        return Alive()
 
-    @routes.get("/readyz", responses=problems(503))
+    @routes.get("/readyz")
     async def ready() -> Ready:
         """Tell whether every service lives."""
         beats = await parts.workers.beats()
@@ -86,7 +92,7 @@ def router(parts: Parts) -> APIRouter:
             raise problem
         return Ready(services=dict(beats.instances), notes=notes)
 
-    @routes.get("/api/v1/stats", responses=problems(503))
+    @routes.get("/api/v1/stats")
     async def stats(caller: Reader) -> Stats:
         """Count the tasks; `running` is between queued and ended."""
         return await parts.bus.ask(ReadStats(seen_by=caller.seen_by))

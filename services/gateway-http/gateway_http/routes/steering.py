@@ -12,6 +12,7 @@ from contracts.values import TERMINAL, Webhook
 from gateway_http.access import Caller, Resolver, Retrier, creates
 from gateway_http.bodies import retry_body
 from gateway_http.creating import begin, place
+from gateway_http.document.headers import REPLAY, named
 from gateway_http.intake import Shelf, receive_retry
 from gateway_http.parts import Parts, TaskId, problems
 from gateway_http.problems import Problem, storage_full, unavailable
@@ -49,7 +50,7 @@ def router(parts: Parts) -> APIRouter:
         "/{task}/retry",
         status_code=201,
         openapi_extra=retry_body(),
-        responses=problems(400, 404, 409, 413, 415, 422, 503, 507),
+        responses={201: {"headers": named(REPLAY)}, **problems(404, 409, 415, 507)},
     )
     async def retry(
         request: Request, response: Response, task: TaskId, caller: Retrier
@@ -74,7 +75,7 @@ def router(parts: Parts) -> APIRouter:
         view = task_view(found, parts.links(request))
         return Retried(task_id=found.id, task=view, retry_of=old.id)
 
-    @routes.post("/{task}/resolve", responses=problems(404, 409, 422, 503))
+    @routes.post("/{task}/resolve", responses=problems(404, 409))
     async def resolve(
         request: Request, task: TaskId, body: Decision, caller: Resolver
     ) -> OneTask:

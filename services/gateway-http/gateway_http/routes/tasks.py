@@ -13,6 +13,7 @@ from contracts.values import Status
 from gateway_http.access import Canceller, Creator, Reader
 from gateway_http.bodies import create_body
 from gateway_http.creating import create_task
+from gateway_http.document.headers import REPLAY, named
 from gateway_http.filters import Listing, once_each
 from gateway_http.intake import receive
 from gateway_http.parts import Parts, TaskId, problems
@@ -67,7 +68,7 @@ def router(parts: Parts) -> APIRouter:
         "",
         status_code=201,
         openapi_extra=create_body(),
-        responses=problems(400, 413, 415, 422, 503, 507),
+        responses={201: {"headers": named(REPLAY)}, **problems(415, 507)},
     )
     async def create(request: Request, response: Response, caller: Creator) -> Created:
         """Ask for a video or images. 201: they will be made, whatever stops meanwhile.
@@ -80,7 +81,7 @@ def router(parts: Parts) -> APIRouter:
         view = task_view(as_queued(made.command), parts.links(request))
         return Created(task_id=made.command.task, task=view)
 
-    @routes.get("", responses=problems(422, 503), dependencies=[Depends(once_each)])
+    @routes.get("", dependencies=[Depends(once_each)])
     async def read_some(
         request: Request, caller: Reader, wanted: Annotated[Listing, Query()]
     ) -> TaskList:
@@ -101,13 +102,13 @@ def router(parts: Parts) -> APIRouter:
             counts=page.counts,
         )
 
-    @routes.get("/{task}", responses=problems(404, 503))
+    @routes.get("/{task}", responses=problems(404))
     async def read(request: Request, task: TaskId, caller: Reader) -> OneTask:
         """Read one task, also one that the scheduler has still to take in."""
         found = await read_task(parts.bus, task, caller.seen_by)
         return OneTask(task=task_view(found, parts.links(request)))
 
-    @routes.post("/{task}/cancel", responses=problems(404, 409, 503))
+    @routes.post("/{task}/cancel", responses=problems(404, 409))
     async def cancel(
         request: Request, task: TaskId, caller: Canceller
     ) -> CancelledTask:
@@ -120,7 +121,7 @@ def router(parts: Parts) -> APIRouter:
             upstream_charged=charged,
         )
 
-    @routes.delete("/{task}", responses=problems(404, 409, 503))
+    @routes.delete("/{task}", responses=problems(404, 409))
     async def delete(task: TaskId, caller: Canceller) -> DeletedTask:
         """Forget an ended task, and delete its files. The same again does nothing."""
         wish = DeleteTask(task=task, seen_by=caller.seen_by)

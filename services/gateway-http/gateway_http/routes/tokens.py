@@ -9,9 +9,9 @@ from contracts.pool import ListSessions, Session, TestSession
 from contracts.sessions import Credits
 from gateway_http.access import needs
 from gateway_http.checks import checks, outcome
-from gateway_http.family.route import Error, FamilyRoute
+from gateway_http.family.route import FamilyError, FamilyRoute
 from gateway_http.fields import Text
-from gateway_http.parts import Parts, problems
+from gateway_http.parts import Parts
 from gateway_http.problems import invalid_field
 from jimeng import Account, InvalidAccount
 
@@ -54,10 +54,9 @@ def router(parts: Parts) -> APIRouter:
         tags=["compatibility"],
         route_class=FamilyRoute,
         dependencies=[needs("admin")],
-        responses=problems(503),
     )
 
-    @routes.post("/check", responses={200: {"model": Live | Error}})
+    @routes.post("/check", responses={200: {"model": Live | FamilyError}})
     async def check(body: Token) -> Live:
         """Ask the site whether an account of the pool is signed in.
 

@@ -14,7 +14,7 @@ from contracts.message import now
 from contracts.usage import ReadUsage, Used
 from gateway_http.access import ADMIN, Caller, Known, Scope, needs
 from gateway_http.key_forms import KeyView, key_view
-from gateway_http.parts import Parts, problems
+from gateway_http.parts import Parts
 from gateway_http.problems import invalid_field, unavailable
 
 MOST_DAYS = 366
@@ -94,12 +94,12 @@ def router(parts: Parts) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/api/v1", tags=["usage"])
 
-    @routes.get("/me", responses=problems(503))
+    @routes.get("/me")
     async def me(caller: Known) -> Me:
         """Tell who asks, what they may, and what is left of today."""
         return await _me(parts, caller)
 
-    @routes.get("/usage", responses=problems(422, 503), dependencies=[needs(ADMIN)])
+    @routes.get("/usage", dependencies=[needs(ADMIN)])
     async def usage(
         first: From = None, to: To = None, key_id: KeyOf = None
     ) -> UsageView:
@@ -107,9 +107,7 @@ def router(parts: Parts) -> APIRouter:
         found = await _used(parts, first, to, key_id)
         return UsageView(usage=[_view(each) for each in found], total=_sum(found))
 
-    @routes.get(
-        "/usage/summary", responses=problems(422, 503), dependencies=[needs(ADMIN)]
-    )
+    @routes.get("/usage/summary", dependencies=[needs(ADMIN)])
     async def summary(
         first: From = None, to: To = None, key_id: KeyOf = None
     ) -> Summary:

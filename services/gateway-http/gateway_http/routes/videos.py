@@ -3,6 +3,7 @@
 `/links` makes links to them that need no key.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
@@ -16,9 +17,10 @@ from contracts.requests import Task
 from contracts.values import ResultRef
 from gateway_http.access import Caller, Reader, ReaderOrLink
 from gateway_http.chunks import Chunks
+from gateway_http.document.headers import FILE, OF_FILES, named
 from gateway_http.filters import Number
 from gateway_http.links import Made, Target, signed
-from gateway_http.parts import Parts, TaskId, problems
+from gateway_http.parts import Answers, Parts, TaskId, problems
 from gateway_http.problems import Problem
 from gateway_http.ranges import Slice, UnsatisfiableError, unchanged, wanted
 from gateway_http.reading import read_task
@@ -43,6 +45,7 @@ POLICY = (
 Index = Annotated[Number, Query(ge=0, le=99, description="Which result, from 0.")]
 Place = Annotated[Number, Path(ge=0, le=99, description="Which result, from 0.")]
 LONGEST_SECONDS = 30 * 86_400
+BYTES = {"type": "string", "format": "binary"}
 
 
 @dataclass(frozen=True)
@@ -118,17 +121,11 @@ def router(parts: Parts) -> APIRouter:
                 methods=[method],
                 include_in_schema=method == "GET",
                 response_class=Response,
-                responses={
-                    200: {"content": {mime: {} for mime in mimes}},
-                    206: {"description": "The part that was asked for."},
-                    304: {"description": "You have it."},
-                    **problems(403, 404, *no, 410, 416, 422, 503),
-                },
+                openapi_extra={"parameters": OF_FILES},
+                responses={**_answers(mimes), **problems(404, *no, 410, 416)},
             )
 
-    @routes.post(
-        "/{task}/links", status_code=201, responses=problems(404, 409, 410, 422, 503)
-    )
+    @routes.post("/{task}/links", status_code=201, responses=problems(404, 409, 410))
     async def link(
         request: Request, task: TaskId, wanted: Wanted, caller: Reader
     ) -> Link:
@@ -141,6 +138,18 @@ def router(parts: Parts) -> APIRouter:
         return Link(url=url, expires_at=until.replace(microsecond=0))
 
     return routes
+
+
+def _answers(mimes: Iterable[str]) -> Answers:
+    """Describe a file, or a part of it, as it is sent."""
+    content = {mime: {"schema": BYTES} for mime in mimes}
+    part = named(*FILE, "Content-Range")
+    told = {"description": "The part that was asked for.", "content": content}
+    return {
+        200: {"description": "It.", "content": content, "headers": named(*FILE)},
+        206: {**told, "headers": part},
+        304: {"description": "You have it.", "headers": named(*FILE)},
+    }
 
 
 async def _stored(parts: Parts, task: Task, target: Target) -> Stored:

@@ -19,7 +19,7 @@ from contracts.webhooks import (
 )
 from gateway_http.access import ADMIN, needs
 from gateway_http.audit import about
-from gateway_http.parts import Parts, problems
+from gateway_http.parts import Parts, problems, still
 from gateway_http.webhook_forms import (
     DeliveryList,
     NewSecret,
@@ -27,7 +27,7 @@ from gateway_http.webhook_forms import (
     OneDelivery,
     OneWebhook,
     Removed,
-    Rotation,
+    SecretRotation,
     Tested,
     WebhookChanges,
     WebhookList,
@@ -35,6 +35,7 @@ from gateway_http.webhook_forms import (
     webhook_view,
 )
 
+STILL = still(Tested, "It is not known yet.")
 TRIES = "evt.sys.*.notifier.*"
 WebhookId = Annotated[str, Path(min_length=1, max_length=64)]
 DeliveryId = Annotated[str, Path(min_length=1, max_length=64)]
@@ -53,7 +54,7 @@ def router(parts: Parts) -> APIRouter:
 
 
 def _register_deliveries(routes: APIRouter, parts: Parts) -> None:
-    @routes.get("/deliveries", responses=problems(422, 503))
+    @routes.get("/deliveries")
     async def deliveries(
         task: Annotated[str | None, Query(max_length=64)] = None,
         webhook: Annotated[str | None, Query(max_length=64)] = None,
@@ -69,13 +70,21 @@ def _register_deliveries(routes: APIRouter, parts: Parts) -> None:
         found = [delivery_view(each) for each in page.deliveries]
         return DeliveryList(deliveries=found, next_cursor=page.cursor)
 
-    @routes.get("/deliveries/{delivery}", responses=problems(404, 503))
+    @routes.get(
+        "/deliveries/{delivery}",
+        operation_id="deliveries_read",
+        responses=problems(404),
+    )
     async def read(delivery: DeliveryId) -> OneDelivery:
         """Show a delivery and each of its tries."""
         found = await parts.bus.ask(ReadDelivery(delivery=delivery))
         return OneDelivery(delivery=delivery_view(found))
 
-    @routes.post("/deliveries/{delivery}/replay", responses=problems(404, 409, 503))
+    @routes.post(
+        "/deliveries/{delivery}/replay",
+        operation_id="deliveries_replay",
+        responses=problems(404, 409),
+    )
     async def replay(delivery: DeliveryId) -> OneDelivery:
         """Send an ended delivery anew, under its old id, with all its tries."""
         found = await parts.bus.ask(ReplayDelivery(delivery=delivery))
@@ -83,13 +92,13 @@ def _register_deliveries(routes: APIRouter, parts: Parts) -> None:
 
 
 def _register_reads(routes: APIRouter, parts: Parts) -> None:
-    @routes.get("", responses=problems(503))
+    @routes.get("")
     async def read_all() -> WebhookList:
         """List the standing receivers."""
         found = await parts.bus.ask(asked.ListEndpoints())
         return WebhookList(webhooks=[webhook_view(each) for each in found.endpoints])
 
-    @routes.get("/{webhook}", responses=problems(404, 503))
+    @routes.get("/{webhook}", responses=problems(404))
     async def read(webhook: WebhookId) -> OneWebhook:
         """Show one receiver."""
         found = await parts.bus.ask(asked.ReadEndpoint(id=webhook))
@@ -97,7 +106,7 @@ def _register_reads(routes: APIRouter, parts: Parts) -> None:
 
 
 def _register_changes(routes: APIRouter, parts: Parts) -> None:
-    @routes.post("", status_code=201, responses=problems(409, 422, 503))
+    @routes.post("", status_code=201, responses=problems(409))
     async def add(request: Request, body: NewWebhook) -> NewSecret:
         """Add a receiver. Its secret is shown here and not again."""
         url = body.url.get_secret_value()
@@ -115,7 +124,7 @@ def _register_changes(routes: APIRouter, parts: Parts) -> None:
         about(request, found.endpoint.id)
         return _with_secret(found)
 
-    @routes.patch("/{webhook}", responses=problems(404, 422, 503))
+    @routes.patch("/{webhook}", responses=problems(404))
     async def change(
         request: Request, webhook: WebhookId, body: WebhookChanges
     ) -> OneWebhook:
@@ -130,7 +139,7 @@ def _register_changes(routes: APIRouter, parts: Parts) -> None:
         found = await parts.bus.ask(asked.SetEndpoint(id=webhook, **given))
         return OneWebhook(webhook=webhook_view(found.endpoint))
 
-    @routes.delete("/{webhook}", responses=problems(404, 503))
+    @routes.delete("/{webhook}", responses=problems(404))
     async def remove(webhook: WebhookId) -> Removed:
         """Tell a receiver nothing more; its deliveries stay in the log."""
         await parts.bus.ask(asked.RemoveEndpoint(id=webhook))
@@ -138,14 +147,16 @@ def _register_changes(routes: APIRouter, parts: Parts) -> None:
 
 
 def _register_secrets(routes: APIRouter, parts: Parts) -> None:
-    @routes.post("/{webhook}/rotate", responses=problems(404, 409, 422, 503))
-    async def rotate(webhook: WebhookId, body: Rotation | None = None) -> NewSecret:
+    @routes.post("/{webhook}/rotate", responses=problems(404, 409))
+    async def rotate(
+        webhook: WebhookId, body: SecretRotation | None = None
+    ) -> NewSecret:
         """Make a new secret; for `grace_seconds` the old one signs as well."""
-        grace = (body or Rotation()).grace_seconds
+        grace = (body or SecretRotation()).grace_seconds
         wish = asked.RotateEndpoint(id=webhook, grace_seconds=grace)
         return _with_secret(await parts.bus.ask(wish))
 
-    @routes.post("/{webhook}/test", responses=problems(404, 503))
+    @routes.post("/{webhook}/test", responses=STILL | problems(404))
     async def test(webhook: WebhookId, response: Response) -> Tested:
         """Send a test, once. 202: nobody knows yet what became of it."""
         found = await _tested(parts, webhook)
