@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 
@@ -249,3 +250,38 @@ async def test_a_reader_that_does_not_read_is_cut_and_others_never_wait(
         await story.go("failed")
         assert (await stream.next()).name == "failed"
     assert sent * 8_000 < 4 * MOST_BYTES
+
+
+CHANGES = {
+    "disabled": ("PATCH", "", {"enabled": False}),
+    "narrowed": ("PATCH", "", {"scopes": ["video:create"]}),
+    "rotated": ("POST", "/rotate", {}),
+    "deleted": ("DELETE", "", None),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_stream_ends_with_its_key_and_no_other_does(door, change):
+    method, below, body = CHANGES[change]
+    client, key = await door.key()
+    other, _ = await door.key()
+    async with following(client, PATH) as stream, following(other, PATH) as left:
+        await stream.next()
+        await left.next()
+        place = f"/api/v1/keys/{key['id']}{below}"
+        changed = await door.admin.request(method, place, json=body)
+        assert changed.is_success
+        assert await stream.next() is None
+        await door.task(other)
+        assert (await left.next()).name == "queued"
+    assert (await client.get(PATH)).status_code in {401, 403}
+
+
+async def test_a_stream_lasts_no_longer_than_its_key(open_door):
+    async with open_door(Patience(ping=0.1)) as door:
+        soon = now() + timedelta(seconds=2)
+        client, _ = await door.key(expires_at=soon.isoformat())
+        async with following(client, PATH) as stream:
+            await stream.next()
+            assert await stream.next() is None
+        assert now() >= soon

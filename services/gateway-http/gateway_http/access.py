@@ -41,6 +41,8 @@ class Caller:
     sees_all: bool = False
     key: Key | None = None
     """The API key, where there is one: its limits hold."""
+    key_hash: str = ""
+    """What that is known by."""
     role: Role | None = None
     """Of a person."""
 

@@ -124,7 +124,7 @@ class Keyring:
         if self.is_operators(hashed):
             return OPERATOR
         key = await _looked_up(self._bus, hashed)
-        return _holder(key) if key else None
+        return _holder(key, hashed) if key else None
 
 
 def by_key(keyring: Keyring) -> Way:
@@ -157,7 +157,7 @@ async def _looked_up(bus: Bus, hashed: str) -> Key | None:
     return KeyEntry.parse(found.data or b"{}").key
 
 
-def _holder(key: Key) -> Caller:
+def _holder(key: Key, hashed: str) -> Caller:
     if not key.enabled:
         text = f"the key {key.prefix}… is disabled: ask an admin to enable it"
         raise Problem(403, "key_disabled", text)
@@ -170,4 +170,5 @@ def _holder(key: Key) -> Caller:
         frozenset(key.scopes),
         sees_all=ADMIN in key.scopes,
         key=key,
+        key_hash=hashed,
     )

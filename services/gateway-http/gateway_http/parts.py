@@ -30,7 +30,7 @@ class Patience:
     ping: float = 15.0
     """How long a stream may be silent before it says that it lives."""
     stream: float = 900.0
-    """How long one may last: a key may be disabled meanwhile."""
+    """How long one may last: who has it may be nobody meanwhile."""
     wait: float = 300.0
     keys: float = 60.0
     """How long an issuer is not asked for its keys again, whatever tokens name."""

@@ -4,6 +4,7 @@ The subjects follow from the messages: a service publishes its own facts, log li
 dead letters, asks the scheduler, and pulls from the durables of the commands it takes.
 """
 
+from contracts.keys import KeyEntry
 from contracts.streams import (
     COMMANDS,
     FACTS_DURABLE,
@@ -178,7 +179,8 @@ def _hears(service: str) -> list[str]:
             return ["req.scheduler.>"]
         case "gateway-http":
             tests = "evt.sys.*.notifier.*"
-            return [PUBLIC_WAKES, "evt.session.*.scheduler.checked", tests, "log.>"]
+            checks, keys = "evt.session.*.scheduler.checked", KeyEntry.pattern()
+            return [PUBLIC_WAKES, checks, tests, keys, "log.>"]
     return []
 
 

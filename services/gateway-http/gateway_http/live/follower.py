@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from contracts.keys import KeyEntry
 from gateway_http.links import Links
 from gateway_http.live.newer import Newer
 from gateway_http.live.told import Told, comment, done
@@ -17,13 +18,21 @@ class Follower:
     """Takes what happens while it is joined to the hub; nobody waits for its client.
 
     A client that does not read is cut off once too much waits for it; one that comes
-    back reads on from where it was. Its stream lasts so many seconds at most.
+    back reads on from where it was. Its stream lasts so many seconds at most, and no
+    longer than the `key` that opened it is as it was.
     """
 
     def __init__(
-        self, wanted: Wanted, links: Links, newer: Newer, *, seconds: float
+        self,
+        wanted: Wanted,
+        links: Links,
+        newer: Newer,
+        *,
+        seconds: float,
+        key: KeyEntry | None = None,
     ) -> None:
         self.wanted = wanted
+        self._key = key
         self._links = links
         self._newer = newer
         self._clock = asyncio.get_running_loop().time
@@ -67,11 +76,15 @@ class Follower:
         self.finish()
         self._abort()
 
+    def hear_of(self, key: KeyEntry) -> None:
+        """End it if it was opened with this key, which is another now, or none."""
+        if self._key and self._key.hash == key.hash and self._key.key != key.key:
+            self._end()
+
     def look(self, now: float, ping: float) -> None:
         """Say that the stream lives if it was silent for so long; end it in time."""
         if now >= self._until:
-            self.put(ENOUGH)
-            self.finish()
+            self._end()
         elif now - self._told_at >= ping:
             self.put(PING)
 
@@ -88,6 +101,10 @@ class Follower:
         if not self.over:
             self._more.clear()
         return found
+
+    def _end(self) -> None:
+        self.put(ENOUGH)
+        self.finish()
 
     def _end_after(self, told: Told) -> None:
         if self.wanted.task and told.end:

@@ -8,11 +8,13 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
+from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from contracts.bus import Bus
 from contracts.ending import end
+from contracts.keys import KeyEntry
 from contracts.streams import PUBLIC_WAKES
 from gateway_http.live.follower import Follower
 from gateway_http.live.kept import KeptEvents
@@ -46,7 +48,7 @@ class Hub:
         self._connection = 0
         self._away = False
         self._open = False
-        self._calls: Subscription | None = None
+        self._heard: list[Subscription] = []
         self._ping = ping
         self._work: list[asyncio.Task[None]] = []
 
@@ -58,7 +60,9 @@ class Hub:
     async def __aenter__(self) -> Self:
         """Begin at the end of the log."""
         # Heard before the log is looked at, so that nothing comes between.
-        self._calls = await self._bus.client.subscribe(PUBLIC_WAKES, cb=self._on_call)
+        hear = self._bus.client.subscribe
+        self._heard.append(await hear(PUBLIC_WAKES, cb=self._on_call))
+        self._heard.append(await hear(KeyEntry.pattern(), cb=self._on_key))
         self._connection = self._connections()
         while not self._open:
             with suppress(NatsError):
@@ -79,9 +83,9 @@ class Hub:
         self.close()
         for work in self._work:
             await end(work)
-        if self._calls:
+        for heard in self._heard:
             with suppress(Exception):  # the connection may be gone, and this with it
-                await self._calls.unsubscribe()
+                await heard.unsubscribe()
 
     def join(self, follower: Follower) -> None:
         """Tell this one too from now on."""
@@ -109,6 +113,15 @@ class Hub:
 
     async def _on_call(self, _: Any) -> None:
         self._called.set()
+
+    async def _on_key(self, message: Msg) -> None:
+        """Let go whose key was changed: who may go on comes again.
+
+        Should this be lost, a stream's longest time sees to it.
+        """
+        key = KeyEntry.parse(message.data)
+        for follower in self._everybody():
+            follower.hear_of(key)
 
     async def _run(self) -> None:
         while True:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.keys import KeyEntry
+from contracts.message import now
 from contracts.values import Kind, Status
 from gateway_http.access import ANYBODY, Caller, Reader
 from gateway_http.live.follower import Follower
@@ -162,10 +164,23 @@ async def _stream(
     except BaseException:
         free()
         raise
-    seconds = inf if caller == ANYBODY else parts.patience.stream
-    links = parts.links(request)
-    follower = Follower(wanted, links, begun.newer, seconds=seconds)
+    follower = Follower(
+        wanted,
+        parts.links(request),
+        begun.newer,
+        seconds=_seconds(parts, caller),
+        key=KeyEntry(hash=caller.key_hash, key=caller.key) if caller.key else None,
+    )
     return EventStream(parts.hub, follower, begun, free)
+
+
+def _seconds(parts: Parts, caller: Caller) -> float:
+    """Return how long a stream may last: until its key is over, at the latest."""
+    if caller == ANYBODY:
+        return inf
+    until = caller.key.expires_at if caller.key else None
+    left = (until - now()).total_seconds() if until else inf
+    return min(parts.patience.stream, left)
 
 
 def _answers(*refusals: int) -> dict[int | str, dict[str, Any]]:
