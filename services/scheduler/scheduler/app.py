@@ -35,7 +35,7 @@ from scheduler.post import Post
 from scheduler.relay import Relay
 from scheduler.rotation import rotate_key
 from scheduler.settings import SchedulerSettings
-from scheduler.store import outbox
+from scheduler.store import audit, outbox
 from scheduler.store.engine import (
     database_url,
     looking_engine,
@@ -45,7 +45,7 @@ from scheduler.store.engine import (
 )
 from scheduler.store.migrate import migrate, prepare
 from scheduler.vault import Vault
-from scheduler.writer import Writer, number_after
+from scheduler.writer import Turn, Writer, number_after
 
 __all__ = ["create_app", "rotate_key"]
 
@@ -153,6 +153,13 @@ async def _reconcile(
             await noticing.look(bus, writer, settings.notices)
         with _shielded("old files"):
             await keeping.delete_old(reads, writer, kept)
+        with _shielded("old deeds"):
+            age = timedelta(days=settings.audit_days)
+            await writer.do(partial(_forget_deeds, age=age))
+
+
+async def _forget_deeds(turn: Turn, age: timedelta) -> None:
+    await audit.forget_old(turn.db, turn.now - age)
 
 
 async def _look_again(writer: Writer) -> None:

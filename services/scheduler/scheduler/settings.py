@@ -59,6 +59,9 @@ class SchedulerSettings(
     retention_days: float | None = Field(
         None, gt=0, description="Files of tasks that ended longer ago are deleted."
     )
+    audit_days: float = Field(
+        365, gt=0, description="What operators did is on record for so long."
+    )
     lease_secs: float = Field(
         10, gt=0, description="A standby scheduler takes over after this long."
     )

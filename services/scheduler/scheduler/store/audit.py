@@ -3,12 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.audit import Deed, DeedAnswered, DeedAsked, ListDeeds
 from scheduler.store.tables import audit
+
+AT_ONCE = 1000  # forgotten in one transaction
 
 
 async def asked(db: AsyncConnection, event: DeedAsked) -> None:
@@ -35,6 +37,13 @@ async def _keep(
         .values(**({"deed": deed, "at": at} | told))
         .on_conflict_do_update(index_elements=["deed"], set_=told)
     )
+
+
+async def forget_old(db: AsyncConnection, before: datetime) -> None:
+    """Forget what was asked for long ago, so many at a time."""
+    # In the order they came, which is that of their moments but for a wrong clock.
+    first = select(audit.c.n).order_by(audit.c.n).limit(AT_ONCE)
+    await db.execute(delete(audit).where(audit.c.n.in_(first), audit.c.at < before))
 
 
 async def page(db: AsyncConnection, wish: ListDeeds) -> tuple[list[Deed], int | None]:
