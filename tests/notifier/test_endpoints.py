@@ -93,6 +93,8 @@ WRONG = [
     ({"events": []}, "at least 1"),
     ({"kind": "slack", "secret": "x"}, "ntfy"),
     ({"secret": "geheim"}, "ntfy"),
+    ({"kind": "ntfy", "secret": "geheim\r\nX: y"}, "visible ASCII"),
+    ({"kind": "ntfy", "secret": "geheim\u00e9"}, "visible ASCII"),
 ]
 
 

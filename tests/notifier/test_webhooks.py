@@ -129,6 +129,41 @@ async def test_a_no_is_tried_again_under_the_same_id(stage, notifier, receiver):
     assert [each.path for each in receiver.got] == ["/", "/", "/"]
 
 
+async def test_a_receiver_that_says_again_what_it_was_told_tells_no_key(
+    stage, notifier, receiver
+):
+    said_again = "signature=abc-_1 signature%3Dabc"
+    length = len(said_again)
+    receiver.answers = [
+        f"400 Bad Request\r\nContent-Length: {length}\r\n\r\n{said_again}"
+    ]
+    await cancelled(stage, receiver.origin)
+    found = await ended(stage, "delivered")
+
+    assert [each.status for each in found.tries] == [400, 204]
+    assert found.tries[0].response.startswith("signature=* signature%3D*")
+
+
+async def test_of_a_deleted_task_nothing_more_is_told_nor_kept(
+    stage, notifier, receiver
+):
+    receiver.answers = ["503 Busy\r\nRetry-After: 60"]
+    await cancelled(stage, receiver.origin)
+    await receiver.next()
+
+    async def waits_for_its_second_try():
+        return [each for each in await deliveries(stage) if each.n > 1]
+
+    [waiting] = await stage.until(waits_for_its_second_try, seconds=20)
+    await stage.hands.ask(asked.DeleteTask(task="t1"))
+    due = await stage.hands.ask(webhooks.AskDelivery(delivery=waiting.id, n=2))
+
+    assert due.due is False
+    assert await deliveries(stage) == ()
+    with pytest.raises(RequestRefusedError):
+        await stage.hands.ask(webhooks.ReplayDelivery(delivery=waiting.id))
+
+
 async def test_it_is_given_up_after_the_last_try_and_sent_again_by_a_replay(
     stage, notifier, receiver
 ):

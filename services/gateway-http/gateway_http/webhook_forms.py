@@ -1,5 +1,6 @@
 """What `/api/v1/webhooks` takes and gives. Secrets go out once, URLs never whole."""
 
+import re
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -25,6 +26,7 @@ Events = Annotated[
 ]
 Description = Annotated[Text, Field(max_length=200)]
 Given: frozenset[EndpointKind] = frozenset({"ntfy", "dingtalk"})
+_TOKEN = re.compile(r"[!-~]*")  # it is sent in a header
 
 
 class NewWebhook(BaseModel):
@@ -48,6 +50,9 @@ class NewWebhook(BaseModel):
     def _has_its_own_secret(self) -> Self:
         if self.secret and self.kind not in Given:
             raise ValueError("secret: only ntfy and dingtalk are given one")
+        secret = self.secret.get_secret_value() if self.secret else ""
+        if self.kind == "ntfy" and not _TOKEN.fullmatch(secret):
+            raise ValueError("secret: a token of ntfy is visible ASCII characters")
         return self
 
     @property

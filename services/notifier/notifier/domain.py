@@ -22,7 +22,7 @@ from notifier.plain import Outgoing, plain, refused
 
 PREFIX = "whsec_"
 SHOWN_BYTES = 1024
-_SIGNATURES = re.compile(rb"(signature=)[\w-]+")
+_SIGNATURES = re.compile(rb"(signature(?:=|%3D))[\w-]+", re.IGNORECASE)
 GONE = 410
 _OK = range(200, 300)
 _REDIRECTS = range(300, 400)
@@ -106,7 +106,8 @@ class Attempt:
     ) -> DeliveryTried:
         """Return what an answer means."""
         told = self._told(body, seconds)
-        told |= {"status": answer.status, "response": answer.body}
+        # Some say again what they were told.
+        told |= {"status": answer.status, "response": shown(answer.body.encode())}
         if answer.status in _OK:
             why = refused(self.due.kind, answer.body)
             return DeliveryFailed(**told, error=why) if why else Delivered(**told)
