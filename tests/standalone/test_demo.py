@@ -9,7 +9,8 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-def test_a_browser_that_does_not_start_is_told_and_another_film_made(tmp_path):
+@pytest.mark.parametrize("keys", ["false", "true"])
+def test_a_browser_that_does_not_start_is_told_and_another_film_made(tmp_path, keys):
     broken = tmp_path / "chromium"
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
@@ -18,7 +19,7 @@ def test_a_browser_that_does_not_start_is_told_and_another_film_made(tmp_path):
         [*command, "--port", "0", "--data", str(tmp_path / "data")],
         check=False,
         cwd=tmp_path,
-        env={**os.environ, "CHROMIUM_PATH": str(broken)},
+        env={**os.environ, "CHROMIUM_PATH": str(broken), "AUTH_ENABLED": keys},
         capture_output=True,
         text=True,
         timeout=50,

@@ -7,10 +7,12 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from contracts.message import now
 from contracts.pool import AddSession
 from contracts.requests import RequestRefusedError
 from runtime.data import SIMULATOR, DataFolder
@@ -113,16 +115,39 @@ class System:
         """Whether every service is."""
         return all(app.bus.alive for app in self._apps)
 
+    @property
+    def _running(self) -> App:
+        if self._gateway is None:
+            raise RuntimeError("the system is not running")
+        return self._gateway
+
+    async def demo_key(self) -> str | None:
+        """Make a key for a day and return it; None: nobody needs one."""
+        from contracts.keys import CreateKey, hash_of, new_key, prefix_of
+        from gateway_http.settings import GatewaySettings
+
+        told = {"data_dir": self._settings.data_dir, "host": self._settings.host}
+        if not load(GatewaySettings, **told).auth_enabled:
+            return None
+        secret = new_key()
+        wish = CreateKey(
+            name="demo",
+            hash=hash_of(secret),
+            prefix=prefix_of(secret),
+            expires_at=now() + timedelta(days=1),
+            made_by="demo",
+        )
+        await self._running.bus.ask(wish)
+        return secret
+
     async def why_no_browser(self) -> str | None:
         """Return why no signer has a browser; None when one has.
 
         One that is about to start is waited for, because it may fail.
         """
-        if self._gateway is None:
-            raise RuntimeError("the system is not running")
         limit = time.monotonic() + BROWSER_SECONDS
         while True:
-            beats = await living(self._gateway.bus)
+            beats = await living(self._running.bus)
             signers = [beat for beat in beats if beat["service"] == "signer"]
             if any(beat.get("chromium") for beat in signers):
                 return None

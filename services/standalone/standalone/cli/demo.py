@@ -1,6 +1,7 @@
 """`jimeng demo`: what `make run` does, the first video, end to end."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,10 +53,12 @@ async def _make_video(system: Any, data: Path) -> int:
     if reason := await system.why_no_browser():
         sys.stdout.write(f"No browser, so a 3.0 video instead: {reason}\n")
         model = PLAIN_MODEL
+    key = await system.demo_key()
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "standalone.cli.app", "video", PROMPT),
         *("--model", model, "--image", str(picture), "--duration", "5"),
         *("--url", system.url, "-o", str(video)),
+        env={**os.environ, **({"JIMENG_API_KEY": key} if key else {})},
         stdout=asyncio.subprocess.DEVNULL,  # the path alone, for scripts
     )
     try:
