@@ -64,6 +64,7 @@ class StandIn:
         self.tasks: dict[str, Task] = {}
         self.sessions: dict[str, Session] = {}
         self.asked: list[Any] = []
+        self.added: list[AddSession] = []
         self.hide_once: set[str] = set()
         self.outcome: str | None = "active"
         self.duplicate_of: str | None = None
@@ -188,7 +189,11 @@ class StandIn:
         return SessionReply(session=self._session(request.id))
 
     async def add_session(self, request: AddSession) -> SessionReply:
+        self.added.append(request)
         secret = request.credential.get_secret_value()
+        lent = (s for s in self.sessions.values() if s.lent and request.lent)
+        if known := next((s for s in lent if s.masked == mask(secret)), None):
+            return SessionReply(session=known)
         if any(s.masked == mask(secret) for s in self.sessions.values()):
             refuse(409, "duplicate_session", "this credential is in the pool already")
         session = Session(
@@ -198,6 +203,7 @@ class StandIn:
             region="cn",
             state="unchecked",
             max_active=request.max_active,
+            lent=request.lent,
             created_at=now(),
             updated_at=now(),
         )

@@ -56,6 +56,7 @@ def guarded(deployment):
         "PORT": str(port),
         "AUTH_ENABLED": "true",
         "ADMIN_TOKEN": ADMIN,
+        "COMPAT_BEARER_SESSIONS": "true",
     }
     out = deployment.data.parent / "guarded.out"
     with out.open("ab") as file:
@@ -146,6 +147,33 @@ def test_a_client_of_the_family_waits_for_its_video(deployment, tmp_path):
     (tmp_path / "film.mp4").write_bytes(base64.b64decode(made["b64_json"]))
     film = asyncio.run(probe(tmp_path / "film.mp4"))
     assert (film.kind, film.width, film.height) == ("video", 720, 720)
+
+
+def test_a_bearers_own_account_makes_its_video_and_is_nowhere_to_be_read(
+    deployment, guarded
+):
+    token = "51e0de305e55104d00000000000000cc"
+    http.post(f"{deployment.site}/_sim/accounts", json={"sessionid": token})
+    headers = {"authorization": f"Bearer {token}"}
+    answer = http.post(
+        f"{guarded}/v1/videos/generations", json=FOX, headers=headers, timeout=100
+    )
+    assert answer.json().get("data"), answer.text
+    [made] = answer.json()["data"]
+    assert http.get(made["url"]).headers["content-type"] == "video/mp4"
+
+    task_id = made["url"].split("/tasks/")[1].split("/")[0]
+    task = http.get(f"{deployment.url}/api/v1/tasks/{task_id}").json()["task"]
+    pool = http.get(f"{deployment.url}/api/v1/sessions").json()["sessions"]
+    [attempt] = task["attempts"]
+    assert task["owner"] == f"lent:{attempt['session']}"
+    assert attempt["session"] not in {each["id"] for each in pool}
+    folder = deployment.data.parent
+    kept = [path for path in folder.rglob("*") if path.is_file()]
+    site = deployment.data / "site"  # which knows its own accounts
+    with_it = [p for p in kept if token.encode() in p.read_bytes()]
+    assert [p for p in with_it if not p.is_relative_to(site)] == []
+    assert len(kept) > 20
 
 
 def test_a_chat_is_told_why_there_is_no_video(deployment):

@@ -32,6 +32,8 @@ class Session(Value):
     weight: int = 1
     models: tuple[str, ...] = ()
     """The only models it is used for; empty: every one."""
+    lent: bool = False
+    """Whether it works for one client alone and is gone with its tasks."""
     closed_models: tuple[ClosedModel, ...] = ()
     active: int = 0
     today: int = 0
@@ -93,6 +95,9 @@ class AddSession(Request[SessionReply]):
     max_active: int = Field(default=2, ge=1, le=100)
     request: str = ""
     """What makes asking again, after no answer, the same wish and no second one."""
+    lent: bool = False
+    """Take it for tasks of the owner `lent:<its id>` alone, and for no longer than
+    there are any. It is in no list; asked for again it is the same one."""
 
 
 class ReplaceCredential(Request[SessionReply]):

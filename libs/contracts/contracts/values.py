@@ -91,6 +91,11 @@ class Webhook(Value):
     """The URL as people see it: without its query."""
 
 
+LENT = "lent:"
+"""What the owner of a task begins with that runs on its client's own account; the
+session's id follows."""
+
+
 class Belonging(Value):
     """Whose a task is and how it is ranked; in every message clients can see."""
 

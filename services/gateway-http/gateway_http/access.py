@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Depends, Request
+from pydantic import SecretStr
 
 from contracts.keys import EVERYDAY, Key, KeyScope
 from contracts.values import Kind
@@ -45,6 +46,8 @@ class Caller:
     """What that is known by."""
     role: Role | None = None
     """Of a person."""
+    lends: SecretStr | None = None
+    """The account that its tasks run on, and no other's: a session token."""
 
     @property
     def seen_by(self) -> str | None:
@@ -113,6 +116,21 @@ def may_or_signed(scope: Scope) -> Callable[[Request], Caller | None]:
 
     check.scopes = (scope,)  # type: ignore[attr-defined] # for the document
     check.or_signed = True  # type: ignore[attr-defined]
+    return check
+
+
+def may_or_lends(scope: Scope) -> Callable[[Request], Caller]:
+    """Return a dependency as `may`, which lets those in too who bring an account.
+
+    The route shows them that account and no other.
+    """
+    may_it = may(scope)
+
+    def check(request: Request) -> Caller:
+        caller = caller_of(request)
+        return caller if caller.lends else may_it(request)
+
+    check.scopes = (scope,)  # type: ignore[attr-defined] # for audit log and document
     return check
 
 

@@ -19,6 +19,7 @@ from gateway_http.guard import Guard, OwnHosts
 from gateway_http.hooks import Hooks
 from gateway_http.identity import Identified, Keyring, Way, by_key
 from gateway_http.leftovers import swept
+from gateway_http.lending import by_session_tokens
 from gateway_http.limits import Clock, Limited
 from gateway_http.links import LinkKeys
 from gateway_http.listener import Listening, Serving
@@ -134,12 +135,14 @@ def create_app(
         desk=desk,
         public_url=settings.public_url,
         video_wait=settings.video_wait_secs,
+        takes_tokens=settings.compat_bearer_sessions,
         patience=patience,
     )
     own = OwnHosts(lambda: listening.port, settings.public_url)
     web = _web(parts)
     limited = Limited(Bounded(web), bus, clock)
-    known = Identified(limited, _ways(settings, desk, patience.keys))
+    ways = _ways(settings, desk, patience.keys)
+    known = Identified(limited, ways, guarded=settings.auth_enabled)
     asked = with_cors(known, settings.cors_origins)
     proxies = Proxies(read_networks(settings.trusted_proxies))
     guests = settings.cors_origins
@@ -172,11 +175,11 @@ def _desk(
 
 def _ways(settings: GatewaySettings, desk: Desk | None, pause: float) -> list[Way]:
     """Return how callers are found out, in order; without sign-in they are not."""
-    if desk is None:
-        return []
-    ways = [by_key(desk.keyring), desk.way]
-    if settings.takes_jwt:
+    ways = [by_key(desk.keyring), desk.way] if desk else []
+    if desk and settings.takes_jwt:
         ways.append(by_jwt(verifier_of(settings, pause), settings.terms))
+    if settings.compat_bearer_sessions:  # the last: what is any other's is no token
+        ways.append(by_session_tokens())
     return ways
 
 

@@ -6,6 +6,7 @@ Whatever is refused leaves nothing behind; what an equal request made before is 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Generic
 
@@ -14,9 +15,11 @@ from fastapi import Request
 
 from contracts.message import now
 from contracts.tasks import CreateTask
+from contracts.values import Terms
 from gateway_http.accept import NotAcceptedError, accept
 from gateway_http.access import Caller, creates
 from gateway_http.intake import Received, Shelf, W, shelf
+from gateway_http.lending import LENT_FOR, owner_of
 from gateway_http.limits import allowance_of
 from gateway_http.parts import Parts
 from gateway_http.problems import invalid_field, storage_full, unavailable
@@ -87,26 +90,35 @@ async def _command(
     parts.hooks.check(wish)
     order = order_of(wish, received.files)
     caller.must(creates(order.kind))
+    owner = await owner_of(parts, caller)
     mine = Claim(task=lent.task, body=fingerprint(wish, received.files), at=now())
     claim = await claimed(
         parts.bus,
         mark_of(request, caller, mine.body),
         mine,
         lent,
-        ready=partial(begin, parts, request, wish, order, caller.owner),
+        ready=partial(begin, parts, request, wish, order, owner),
         seconds=parts.patience.accept,
     )
     return CreateTask(
         task=claim.task,
         job=order.job.model_copy(update={"files": moved(order.job.files, claim.task)}),
         kind=order.kind,
-        owner=caller.owner,
+        owner=owner,
         priority=wish.priority,
         metadata=wish.metadata,
-        terms=wish.terms.model_copy(update={"credits": cost_of(order.job)}),
+        terms=_terms(wish, cost_of(order.job), caller, claim.at),
         webhook=parts.hooks.sealed(wish, claim.task, parts.base(request)),
         created_at=claim.at,
     )
+
+
+def _terms(wish: Wish, cost: int, caller: Caller, at: datetime) -> Terms:
+    """Return a task's terms; one on a lent account does not wait for ever."""
+    terms = wish.terms.model_copy(update={"credits": cost})
+    if caller.lends is None or terms.deadline:
+        return terms
+    return terms.model_copy(update={"deadline": at + LENT_FOR})
 
 
 async def _accept(parts: Parts, command: CreateTask, lent: Shelf) -> None:

@@ -54,12 +54,16 @@ def is_link(asking: HTTPConnection) -> bool:
 class Identified:
     """Puts the caller into `scope["caller"]`, or answers that there is none.
 
-    Without ways there is no sign-in: anybody may everything, whatever they send.
+    Where it is not guarded there is no sign-in: anybody may everything, whatever they
+    send.
     """
 
-    def __init__(self, app: ASGIApp, ways: Sequence[Way]) -> None:
+    def __init__(
+        self, app: ASGIApp, ways: Sequence[Way], *, guarded: bool = True
+    ) -> None:
         self._app = app
         self._ways = ways
+        self._guarded = guarded
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -75,11 +79,11 @@ class Identified:
         await self._app(scope, receive, send)
 
     async def _caller(self, asking: HTTPConnection) -> Caller:
-        if not self._ways:
-            return ANYBODY
         for way in self._ways:
             if caller := await way(asking):
                 return caller
+        if not self._guarded:
+            return ANYBODY
         if bearer(asking):
             raise unknown("this key is not known here")
         text = (

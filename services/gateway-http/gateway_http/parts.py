@@ -53,6 +53,8 @@ class Parts:
     desk: Desk | None = None
     """Where people sign in; None: there is no sign-in."""
     public_url: str = ""
+    takes_tokens: bool = False
+    """Whether bearers may be session tokens: `lending`."""
     video_wait: int = 0
     """How long compatible routes wait for the end, where their client says nothing."""
     patience: Patience = Patience()

@@ -82,6 +82,11 @@ class GatewaySettings(
         None,
         description="A key of your own choice that may everything; 32 characters.",
     )
+    compat_bearer_sessions: bool = Field(
+        default=False,
+        description="Whether a bearer that is no key is taken for session tokens, as "
+        "the Jimeng family's APIs do, and lets anybody in who has one: docs/api.md.",
+    )
     video_wait_secs: int = Field(
         0,
         ge=0,

@@ -37,21 +37,21 @@ _TOLD = {
 T = TypeVar("T")
 
 
-async def ended(parts: Parts, task: Task, seen_by: str | None, seconds: float) -> Task:
+async def ended(parts: Parts, task: Task, seconds: float) -> Task:
     """Return a task once it has ended, or as it is after so long.
 
     `task` is what is known of it. A gateway that stops waits no longer.
     """
-    async with aclosing(changes(parts, task, seen_by, seconds)) as told:
+    async with aclosing(changes(parts, task, seconds)) as told:
         async for found in told:
             last = found
     return last
 
 
-async def changes(
-    parts: Parts, task: Task, seen_by: str | None, seconds: float
-) -> AsyncGenerator[Task]:
+async def changes(parts: Parts, task: Task, seconds: float) -> AsyncGenerator[Task]:
     """Give a task as it is now, and whenever it changes, to its end or for so long.
+
+    It is the asker's own: whose tasks it may see does not matter.
 
     Once it has ended it is read whole; before that, events say enough.
     """
@@ -59,7 +59,7 @@ async def changes(
     watcher = _Watcher(task.id)
     parts.hub.join(watcher)
     try:
-        found = await _read(parts, task, seen_by, deadline)
+        found = await _read(parts, task, deadline)
         yield found
         while found.status not in TERMINAL:
             told = await watcher.next(deadline)
@@ -67,7 +67,7 @@ async def changes(
                 return
             changed = found.model_copy(update=told.model_dump(include=_TOLD))
             if changed.status in TERMINAL:
-                changed = await _read(parts, found, seen_by, deadline)
+                changed = await _read(parts, found, deadline)
             if changed.revision > found.revision:
                 found = changed
                 yield found
@@ -75,15 +75,13 @@ async def changes(
         parts.hub.leave(watcher)
 
 
-async def _read(
-    parts: Parts, known: Task, seen_by: str | None, deadline: float
-) -> Task:
+async def _read(parts: Parts, known: Task, deadline: float) -> Task:
     """Ask for a task until somebody answers; return what is known, if nobody does."""
     with suppress(TimeoutError):
         async with asyncio.timeout_at(deadline):
             while True:
                 with suppress(NatsError):
-                    return await read_task(parts.bus, known.id, seen_by)
+                    return await read_task(parts.bus, known.id, None)
                 await asyncio.sleep(AGAIN_SECONDS)
     return known
 
@@ -142,7 +140,7 @@ class _Watcher(Follower):
 
 
 async def ended_for(
-    request: Request, parts: Parts, made: CreateTask, seen_by: str | None, wait: Wait
+    request: Request, parts: Parts, made: CreateTask, wait: Wait
 ) -> Task:
     """Wait as `ended` does, for a client whose body is read.
 
@@ -151,7 +149,7 @@ async def ended_for(
     task = as_queued(made)
     if not wait.seconds:
         return task
-    doing = asyncio.create_task(ended(parts, task, seen_by, wait.seconds))
+    doing = asyncio.create_task(ended(parts, task, wait.seconds))
     leaving = asyncio.create_task(_left(request))
     try:
         await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)

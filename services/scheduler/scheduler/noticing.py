@@ -63,7 +63,7 @@ async def _tell(turn: Turn, outside: Outside, limits: Limits) -> None:
 
 
 async def _inside(turn: Turn, limits: Limits) -> dict[str, Condition]:
-    pool = await sessions.pool(turn.db)
+    pool = [each for each in await sessions.pool(turn.db) if not each.lent]
     found: list[Condition] = [*noticing.of_pool(pool, turn.now, limits)]
     found += noticing.of_endpoints(await endpoints.every(turn.db))
     return {each.key: each for each in found}

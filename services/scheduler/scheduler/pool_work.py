@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 
 from contracts import pool as asked
 from contracts.pool import DrainSession, SessionReply, SetSession
@@ -18,12 +19,20 @@ from scheduler.vault import Vault, masked
 from scheduler.work import not_found, refusal
 from scheduler.writer import Turn
 
+HIDDEN = "****"  # nobody needs to recognise a lent one
+LENT_KEPT = timedelta(minutes=2)
+"""Without a task: so long at most between lending it and its create."""
+
 
 async def add(turn: Turn, wish: asked.AddSession, vault: Vault) -> SessionReply:
     """Put an account into the pool, unchecked, and have it checked."""
     account = parsed(wish.credential.get_secret_value())
     told = told_of(account, vault, wish.request)
+    if wish.lent:
+        told = replace(told, masked=HIDDEN)
     if (held := await credentials.holder(turn.db, told.fingerprint)) is not None:
+        if wish.lent and (lent := await _lent_again(turn, held.session)):
+            return lent
         if not wish.request or held.request != wish.request:
             raise await taken(turn, held.session)
         return await reply(turn, held.session, held.id)
@@ -69,6 +78,7 @@ async def _insert(turn: Turn, wish: asked.AddSession, told: Told) -> Session:
         state="unchecked",
         region=told.region,
         max_active=wish.max_active,
+        lent=wish.lent,
     )
     await sessions.add(
         turn.db,
@@ -78,6 +88,15 @@ async def _insert(turn: Turn, wish: asked.AddSession, told: Told) -> Session:
         now=turn.now,
     )
     return session
+
+
+async def _lent_again(turn: Turn, session_id: str) -> SessionReply | None:
+    """Lend an account for longer; None: it is one of the pool's."""
+    session = await load(turn, session_id)
+    if not session.lent:
+        return None
+    await sessions.lend_again(turn.db, session_id, turn.now)
+    return await reply(turn, session_id)
 
 
 async def insert_credential(
@@ -164,9 +183,12 @@ async def drain(turn: Turn, wish: DrainSession) -> SessionReply:
 
 
 async def take_out_drained(turn: Turn) -> None:
-    """Take draining sessions out, once nothing of them is unsettled."""
+    """Take draining and lent sessions out, once nothing of them is unsettled."""
     for session in await sessions.pool(turn.db):
-        if session.state == "draining":
+        over = session.lent and await sessions.lent_for_nothing(
+            turn.db, session.id, turn.now - LENT_KEPT
+        )
+        if session.state == "draining" or over:
             await _take_out_if_settled(turn, session)
 
 

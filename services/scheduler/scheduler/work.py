@@ -18,6 +18,7 @@ from jimeng import find_model
 from runtime import hooks
 from runtime.sealing import Ring, SealError
 from scheduler.announcing import announce
+from scheduler.domain import choice
 from scheduler.domain.budget import bought, settled
 from scheduler.domain.choice import Policy
 from scheduler.domain.life import advance
@@ -142,6 +143,9 @@ async def retry(
     """Make an ended task anew, looking first for what its last attempt sent."""
     old = await _load(turn, wish)
     if await tasks.load(turn.db, wish.new_task) is None:
+        if choice.lender(old.belonging.owner):
+            text = "it ran on its client's own account: ask for it anew"
+            raise refusal(409, "account-lent", text)
         if not old.ended:
             text = f"the task is {old.status}; only an ended one can be retried"
             raise refusal(409, "task-running", text)

@@ -29,6 +29,7 @@ _PROBLEMS = {
     "unsupported_media_type": PARAMETERS,
     "unsupported_parameter": SYSTEM,
     "too_large": FILE_TOO_LARGE,
+    "token_refused": LOGIN,
 }
 _FAILURES = {
     ErrorCode.CONTENT_REFUSED: CONTENT,

@@ -53,9 +53,9 @@ def router(parts: Parts) -> APIRouter:
         links = parts.links(request)
         if made.wish.stream:
             task = as_queued(made.command)
-            told = _told(parts, task, caller.seen_by, wait, links)
+            told = _told(parts, task, wait, links)
             return Chunks(told, 200, headers, STREAM)
-        task = await ended_for(request, parts, made.command, caller.seen_by, wait)
+        task = await ended_for(request, parts, made.command, wait)
         body = chat.completion(task, chat.result(task, links))
         return JSONResponse(body.model_dump(), headers=headers)
 
@@ -63,13 +63,13 @@ def router(parts: Parts) -> APIRouter:
 
 
 async def _told(
-    parts: Parts, task: Task, seen_by: str | None, wait: Wait, links: Links
+    parts: Parts, task: Task, wait: Wait, links: Links
 ) -> AsyncGenerator[bytes]:
     """Write the stream: what is made, how far it is, and where it is in the end."""
     yield chat.chunk(task, chat.BEGINS[task.kind])
     said = ""
     try:
-        following = changes(parts, task, seen_by, wait.seconds)
+        following = changes(parts, task, wait.seconds)
         async with aclosing(with_silences(following, SILENCE_SECONDS)) as states:
             async for state in states:
                 if state is None:

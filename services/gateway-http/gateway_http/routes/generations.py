@@ -6,7 +6,7 @@ Answered 202 at once, or with `Prefer: wait=n` or VIDEO_WAIT_SECS once it is mad
 from fastapi import APIRouter, Request, Response
 
 from contracts.values import TERMINAL
-from gateway_http.access import Caller, Creator
+from gateway_http.access import Creator
 from gateway_http.creating import Made, create_task
 from gateway_http.document.headers import MADE, PREFER
 from gateway_http.family import answers
@@ -14,7 +14,7 @@ from gateway_http.family.bodies import video_body
 from gateway_http.family.forms import FamilyWish, receive
 from gateway_http.family.route import FamilyError, FamilyRoute
 from gateway_http.parts import Parts, problems
-from gateway_http.prefer import Wait, wanted
+from gateway_http.prefer import LONGEST_SECONDS, Wait, wanted
 from gateway_http.repeats import REPLAYED
 from gateway_http.watching import ended_for
 
@@ -32,9 +32,11 @@ def router(parts: Parts) -> APIRouter:
         `Prefer: wait=600` waits for it; a wait that is over is answered 202, and the
         task goes on. What the family refuses with `{"code": -2000, …}` is so refused.
         """
-        wait = wanted(request.headers.getlist("prefer"), parts.video_wait)
+        # Who brings an account of its own cannot ask for its task again later.
+        default = LONGEST_SECONDS if caller.lends else parts.video_wait
+        wait = wanted(request.headers.getlist("prefer"), default)
         made = await create_task(parts, request, caller, receive)
-        return await _answer(parts, request, caller, made, wait)
+        return await _answer(parts, request, made, wait)
 
     told = video_body(PREFER)
     for path in PATHS:
@@ -59,10 +61,10 @@ def router(parts: Parts) -> APIRouter:
 
 
 async def _answer(
-    parts: Parts, request: Request, caller: Caller, made: Made[FamilyWish], wait: Wait
+    parts: Parts, request: Request, made: Made[FamilyWish], wait: Wait
 ) -> Response:
     headers = {**(REPLAYED if made.replayed else {}), **wait.headers}
-    task = await ended_for(request, parts, made.command, caller.seen_by, wait)
+    task = await ended_for(request, parts, made.command, wait)
     if task.status not in TERMINAL:
         if wait.seconds and not wait.preferred:
             return answers.over(task, wait.seconds, headers)

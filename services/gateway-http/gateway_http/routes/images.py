@@ -148,7 +148,7 @@ async def _answer(
     task_id = made.command.task
     poll_url = f"{parts.base(request)}/api/v1/tasks/{task_id}"
     headers = dict(REPLAYED) if made.replayed else {}
-    found = await ended_for(request, parts, made.command, None, wait)
+    found = await ended_for(request, parts, made.command, wait)
     if found.status not in TERMINAL and wait.at_once:
         applied = {"Location": poll_url, "Preference-Applied": "respond-async"}
         return _accepted(made, poll_url, {**headers, **applied})

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
+from contracts.values import LENT
 from jimeng.models import Model
 from scheduler.domain.rows import Session
 
@@ -17,6 +18,22 @@ def fits(session: Session, model: Model, now: datetime) -> bool:
         and session.region in model.regions
         and open_to(session, model)
     )
+
+
+def serves(session: Session, owner: str | None) -> bool:
+    """Whether it works for tasks of this owner: a lent one for its lender's alone.
+
+    And these run on no other.
+    """
+    wanted = lender(owner)
+    return wanted == session.id if session.lent else wanted is None
+
+
+def lender(owner: str | None) -> str | None:
+    """Return the lent session that an owner's tasks run on; None: on any."""
+    if owner is None or not owner.startswith(LENT):
+        return None
+    return owner.removeprefix(LENT)
 
 
 def usable(session: Session, now: datetime) -> bool:

@@ -51,10 +51,14 @@ def dispatch(
     how many more may hold a slot over the whole pool. An owner of `limits` has so
     many at work; the others wait.
     """
-    models = {task.model.key: task.model for task in waiting}
+    kinds = {_kind(task): task for task in waiting}
     able = {
-        key: [s for s in sessions if choice.fits(s, model, now)]
-        for key, model in models.items()
+        kind: [
+            s
+            for s in sessions
+            if choice.fits(s, task.model, now) and choice.serves(s, task.owner)
+        ]
+        for kind, task in kinds.items()
     }
     lines = _lines(waiting)
     busy = defaultdict(int, running)
@@ -74,10 +78,10 @@ def dispatch(
         if not lines:
             break
         line = min(lines, key=urgency)
-        key = line[0].model.key
-        open_ = [s for s in able[key] if s.active + taken[s.id] < choice.slots(s)]
+        kind = _kind(line[0])
+        open_ = [s for s in able[kind] if s.active + taken[s.id] < choice.slots(s)]
         if not open_:
-            lines = [other for other in lines if other[0].model.key != key]
+            lines = [other for other in lines if _kind(other[0]) != kind]
             continue
         task, pick = line.popleft(), choice.pick(policy, open_, taken)
         taken[pick.id] += 1
@@ -86,6 +90,14 @@ def dispatch(
     gone = {task for task, _ in pairs}
     left = [task for task in waiting if task.id not in gone]
     return Dispatched(tuple(pairs), tuple(_explained(left, able, is_full)))
+
+
+Kind = tuple[str, str | None]
+
+
+def _kind(task: Waiting) -> Kind:
+    """Return what decides which sessions may take a task."""
+    return task.model.key, choice.lender(task.owner)
 
 
 def _lines(waiting: Sequence[Waiting]) -> list[deque[Waiting]]:
@@ -98,12 +110,12 @@ def _lines(waiting: Sequence[Waiting]) -> list[deque[Waiting]]:
 
 def _explained(
     left: Sequence[Waiting],
-    able: Mapping[str, Sequence[Session]],
+    able: Mapping[Kind, Sequence[Session]],
     is_full: Callable[[str | None], bool],
 ) -> list[tuple[str, Stage]]:
     found: list[tuple[str, Stage]] = []
     for task in left:
-        why: Stage = "waiting" if able[task.model.key] else "no_session"
+        why: Stage = "waiting" if able[_kind(task)] else "no_session"
         if why == "waiting" and is_full(task.owner):
             why = "owner_limit"
         if why != task.stage:

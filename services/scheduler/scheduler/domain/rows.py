@@ -133,6 +133,7 @@ class Session:
     weight: int = 1
     daily_cap: int | None = None
     models: tuple[str, ...] = ()
+    lent: bool = False
     closed_models: tuple[ClosedModel, ...] = ()
     credits: Credits | None = None
     upstream_uid: str | None = None

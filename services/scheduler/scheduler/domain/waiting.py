@@ -28,6 +28,7 @@ def _queued(task: Task, sessions: Sequence[Session], now: datetime) -> str | Non
         model = find_model(task.job.model)
     except InvalidJob:
         return "the model is not known to this version"
+    sessions = [s for s in sessions if choice.serves(s, task.belonging.owner)]
     able = [s for s in sessions if choice.fits(s, model, now)]
     if any(not _capped(s) for s in able):
         return None

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts import pool as asked
 from contracts.message import now as present
 from contracts.sessions import ClosedModel, Credits
-from contracts.values import TERMINAL
+from contracts.values import LENT, TERMINAL
 from scheduler.domain.checking import Work
 from scheduler.domain.pool import day_start
 from scheduler.domain.rows import Session
@@ -97,6 +97,7 @@ async def add(
             has_proxy=has_proxy,
             max_active=session.max_active,
             closed_models=[],
+            lent=session.lent,
             created_at=now,
             updated_at=now,
         )
@@ -167,6 +168,25 @@ async def remove(db: AsyncConnection, session_id: str, now: datetime) -> None:
     )
 
 
+async def lend_again(db: AsyncConnection, session_id: str, now: datetime) -> None:
+    """Note that a lent session was asked for again."""
+    await db.execute(
+        update(sessions).where(sessions.c.id == session_id).values(updated_at=now)
+    )
+
+
+async def lent_for_nothing(
+    db: AsyncConnection, session_id: str, before: datetime
+) -> bool:
+    """Tell whether it was lent before then, and no task of its lender is open."""
+    mine = tasks.c.owner == f"{LENT}{session_id}"
+    is_open = exists().where(mine, tasks.c.status.not_in(TERMINAL))
+    query = select(sessions.c.id).where(
+        sessions.c.id == session_id, sessions.c.updated_at < before, ~is_open
+    )
+    return await db.scalar(query) is not None
+
+
 async def twin(db: AsyncConnection, session_id: str, upstream_uid: str) -> str | None:
     """Return another session of this upstream account."""
     found: str | None = await db.scalar(
@@ -208,7 +228,7 @@ async def work(db: AsyncConnection, now: datetime) -> dict[str, Work]:
 async def views(
     db: AsyncConnection, session_id: str | None = None
 ) -> list[asked.Session]:
-    """Return sessions as operators see them."""
+    """Return sessions as operators see them; lent ones only by their id."""
     ended = (
         select(
             attempts.c.session,
@@ -228,8 +248,8 @@ async def views(
     query = _sessions(ended.c.total, ended.c.succeeded, ended.c.failed).outerjoin(
         ended, ended.c.session == sessions.c.id
     )
-    if session_id:
-        query = query.where(sessions.c.id == session_id)
+    one = sessions.c.id == session_id if session_id else sessions.c.lent.is_(False)
+    query = query.where(one)
     return [_view(r) for r in await db.execute(query)]
 
 
@@ -271,6 +291,7 @@ def session_of(row: Row[Any]) -> Session:
         weight=row.weight,
         daily_cap=row.daily_cap,
         models=tuple(row.models),
+        lent=row.lent,
         closed_models=tuple(map(ClosedModel.model_validate, row.closed_models)),
         credits=Credits.model_validate(row.credits) if row.credits else None,
         upstream_uid=row.upstream_uid,

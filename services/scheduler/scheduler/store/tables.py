@@ -140,6 +140,7 @@ sessions = Table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("removed_at", Moment),
+    Column("lent", Boolean, nullable=False, server_default="0"),
     Index("ix_sessions_state", "state"),
 )
 
