@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
-from faststream import AckPolicy
-from faststream.nats import JStream, NatsMessage, PullSub
+from faststream.nats import NatsMessage
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from pydantic import BaseModel
@@ -34,7 +33,7 @@ from contracts.marks import Marks
 from contracts.message import Command, Event, Message
 from contracts.provision import NotProvisionedError, require
 from contracts.publishing import PUBLISH_SECONDS, bury, issue, tell
-from contracts.pulling import pull_when_free
+from contracts.pulling import pull_when_free, subscriber_of
 from contracts.requests import Request
 from contracts.streams import (
     FACTS_DURABLE,
@@ -186,17 +185,8 @@ class Bus:
         restartable: bool = False,
     ) -> Any:
         self.durables.append(durable)
-        subscriber = self.broker.subscriber(
-            subject,
-            stream=JStream(stream, declare=False),
-            durable=durable,
-            pull_sub=PullSub(batch_size=1),
-            decoder=as_it_came,
-            inbox_prefix=inbox_of(self.service) + b".",
-            # The default deletes a message on any exception.
-            ack_policy=AckPolicy.MANUAL,
-            no_reply=True,
-        )
+        inbox = inbox_of(self.service) + b"."
+        subscriber = subscriber_of(self.broker, stream, durable, subject, inbox)
         self._takers.append(
             pull_when_free(subscriber, concurrency, restartable=restartable)
         )

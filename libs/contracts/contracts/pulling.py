@@ -6,14 +6,34 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from faststream import AckPolicy
+from faststream.nats import JStream, NatsBroker, PullSub
 from nats.aio.msg import Msg
 
 from boundary import boundary
+from contracts.taking import as_it_came
 
 FETCH_SECONDS = 2.0  # a pull lost in a restart of the server is noticed after this
 PAUSE_SECONDS = 1.0
 
 log = logging.getLogger("bus")
+
+
+def subscriber_of(
+    broker: NatsBroker, stream: str, durable: str, subject: str, inbox: bytes
+) -> Any:
+    """Return what takes the messages of a durable, which stands already."""
+    return broker.subscriber(
+        subject,
+        stream=JStream(stream, declare=False),
+        durable=durable,
+        pull_sub=PullSub(batch_size=1),
+        decoder=as_it_came,
+        inbox_prefix=inbox,
+        # The default deletes a message on any exception.
+        ack_policy=AckPolicy.MANUAL,
+        no_reply=True,
+    )
 
 
 def pull_when_free(
