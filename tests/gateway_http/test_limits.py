@@ -135,7 +135,7 @@ async def test_what_was_accepted_is_told_again_when_the_day_is_used_up(timed, na
     assert await used(nats, key) == 1
 
 
-async def test_of_equal_requests_that_race_for_the_last_task_all_get_it(timed):
+async def test_the_last_task_of_a_day_goes_to_equal_requests_as_one(timed):
     client, _ = await timed.key(daily_quota=1)
     once = {"headers": {"idempotency-key": "one"}}
     answers = await asyncio.gather(*(create(client, **once) for _ in range(6)))
