@@ -185,6 +185,32 @@ async def test_a_retry_that_comes_before_its_first_try_is_still_one_task(gateway
     assert len({a.json()["task_id"] for a in answers}) == 1
 
 
+async def test_a_first_try_that_is_slower_than_its_retry_is_one_task_with_it(gateway):
+    text = json.dumps(FOX).encode()
+    begun, retried = asyncio.Event(), asyncio.Event()
+
+    async def slow():
+        yield text[:5]
+        begun.set()
+        await retried.wait()
+        yield text[5:]
+
+    headers = {"content-type": "application/json", "x-stainless-retry-count": "0"}
+    sending = gateway.http.post("/api/v1/tasks", content=slow(), headers=headers)
+    first = asyncio.create_task(sending)
+    await begun.wait()
+    await gateway.http.get("/ping")  # once this is answered the other has arrived
+    retry = await post(gateway, X_Stainless_Retry_Count="1")
+    retried.set()
+    late = await first
+    another = await post(gateway, X_Stainless_Retry_Count="0")
+
+    assert (retry.status_code, late.status_code) == (201, 201)
+    assert late.json() == retry.json()
+    assert late.headers["idempotency-replayed"] == "true"
+    assert another.json()["task_id"] != late.json()["task_id"]
+
+
 async def test_an_answer_is_given_again_after_its_deadline(gateway, nats):
     over = FOX | {"deadline": "2026-01-31T12:00:00Z"}
     body = fingerprint(from_json(json.dumps(over).encode()), [])

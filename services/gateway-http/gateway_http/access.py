@@ -140,6 +140,8 @@ def needs(scope: Scope) -> Any:
 
 
 KEY_HEADER, COUNT_HEADER = "Idempotency-Key", "x-stainless-retry-count"
+ARRIVED = "arrived_at"
+"""Where in a request's scope it is told when it began to arrive."""
 
 
 def is_perhaps_known(request: Request) -> bool:

@@ -14,6 +14,8 @@ import uuid_utils
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from contracts.message import now
+from gateway_http.access import ARRIVED
 from gateway_http.problems import Problem
 from gateway_http.proxies import Proxies
 from gateway_http.voices import Voices, give_voice, refusal
@@ -89,6 +91,7 @@ class Guard:
         scope = self._proxies.seen_through(scope)
         request_id = scope["request_id"] = str(uuid_utils.uuid7())
         give_voice(scope, self._voices)
+        scope[ARRIVED] = now()
         line = _AccessLine(scope, request_id)
 
         async def send_safely(message: Message) -> None:

@@ -21,7 +21,7 @@ from contracts.bus import Bus
 from contracts.message import Value
 from contracts.values import FileRef
 from gateway_http.accept import NotAcceptedError, insist
-from gateway_http.access import COUNT_HEADER, KEY_HEADER, Caller
+from gateway_http.access import ARRIVED, COUNT_HEADER, KEY_HEADER, Caller
 from gateway_http.intake import Shelf
 from gateway_http.prefer import LONGEST_SECONDS
 from gateway_http.problems import Problem, unavailable
@@ -44,20 +44,28 @@ _COUNT = re.compile(r"[0-9]{1,4}")
 
 
 class Claim(Value):
-    """Whose a key is: the first task's, with when it was asked for and by what."""
+    """Whose a key is: the first task's, with when it was asked for and by what.
+
+    `again`: by what said itself that it was sent again.
+    """
 
     task: str
     body: str
     at: datetime
+    again: bool = False
 
 
 @dataclass(frozen=True)
 class Mark:
-    """How a request is known again. `fresh`: it says itself that it is the first."""
+    """How a request is known again. `fresh`: it says itself that it is the first.
+
+    `since` is when it began to arrive.
+    """
 
     name: str
     kept_seconds: int
     fresh: bool = False
+    since: datetime | None = None
 
     @property
     def subject(self) -> str:
@@ -90,7 +98,12 @@ def mark_of(request: Request, caller: Caller, body: str) -> Mark | None:
     count = request.headers.get(COUNT_HEADER, "")
     if not _COUNT.fullmatch(count):
         return None
-    return Mark(_hash("body", *whose, body), MATCHED_SECONDS, fresh=int(count) == 0)
+    return Mark(
+        _hash("body", *whose, body),
+        MATCHED_SECONDS,
+        fresh=int(count) == 0,
+        since=request.scope.get(ARRIVED),
+    )
 
 
 async def claimed(
@@ -161,9 +174,31 @@ def moved(files: Sequence[FileRef], task: str) -> tuple[FileRef, ...]:
 
 async def _take(bus: Bus, mark: Mark, mine: Claim) -> Claim:
     """Claim it, unless somebody has: then return that claim."""
-    headers = {"Nats-TTL": str(mark.kept_seconds)}
-    if not mark.fresh:
-        headers["Nats-Expected-Last-Subject-Sequence"] = "0"
+    place = 0
+    mine = mine.model_copy(update={"again": not mark.fresh})
+    while not await _put(bus, mark, mine, place):
+        # Mine perhaps, when an acknowledgement was lost. Or expired just now.
+        held, place = await _last(bus, mark)
+        if held and (held.task == mine.task or _is_it(held, mark)):
+            return held
+    return mine
+
+
+def _is_it(held: Claim, mark: Mark) -> bool:
+    """Whether a claim that is there is this very request's.
+
+    What says that it is the first is another one, unless it is so slow that its own
+    retry has come before it.
+    """
+    return not mark.fresh or bool(held.again and mark.since and held.at > mark.since)
+
+
+async def _put(bus: Bus, mark: Mark, mine: Claim, place: int) -> bool:
+    """Claim it where what is at this place is still the last; False: it is not."""
+    headers = {
+        "Nats-TTL": str(mark.kept_seconds),
+        "Nats-Expected-Last-Subject-Sequence": str(place),
+    }
     try:
         with boundary("publish", mark.subject):
             await bus.jetstream.publish(
@@ -175,19 +210,26 @@ async def _take(bus: Bus, mark: Mark, mine: Claim) -> Claim:
     except APIError as error:
         if error.err_code != _WRONG_LAST_SEQUENCE:
             raise
-    else:
-        return mine
-    # Mine perhaps, when an acknowledgement was lost. Expired just now: claim it again.
-    return await _earlier(bus, mark) or await _take(bus, mark, mine)
+        return False
+    return True
 
 
 async def _earlier(bus: Bus, mark: Mark) -> Claim | None:
-    """Return what is claimed already, as the stream's leader knows it."""
+    """Return what is claimed already."""
+    return (await _last(bus, mark))[0]
+
+
+async def _last(bus: Bus, mark: Mark) -> tuple[Claim | None, int]:
+    """Return what is claimed already, as the stream's leader knows it, and its place.
+
+    What has expired leaves a message that says so.
+    """
     try:
         kept = await bus.jetstream.get_last_msg(STREAM, mark.subject)
     except NotFoundError:
-        return None
-    return Claim.model_validate_json(kept.data) if kept.data else None
+        return None, 0
+    claim = Claim.model_validate_json(kept.data) if kept.data else None
+    return claim, kept.seq or 0
 
 
 def _key(request: Request) -> str | None:
