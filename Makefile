@@ -10,7 +10,7 @@ PYTHON := $(BIN)/python
 PYPROJECTS := pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
 PACKAGES := $(patsubst %/py.typed,%,$(wildcard libs/*/*/py.typed services/*/*/py.typed))
 
-.PHONY: help setup run test check fix accidents chaos mutations crash-sweep power-loss bench lock asyncapi life reliability env-example \
+.PHONY: help setup run test check fix accidents fuzz chaos mutations crash-sweep power-loss bench lock asyncapi life reliability env-example \
 	contracts-snapshot isolated clean
 
 help: ## Print this
@@ -59,6 +59,10 @@ power-loss: .venv/ready ## Cut its power again and again: CUTS=50 SEED=1
 
 mutations: .venv/browser ## See that a storm notices when a guard is taken out
 	@PYTHONPATH=tests $(PYTHON) -m chaos.mutations $(MUTATIONS)
+
+fuzz: .venv/ready ## Ask the API all that its document allows, and more: CASES=5000 SEED=1
+	@PYTHONPATH=tests $(PYTHON) -m fuzz --cases $(or $(CASES),5000) \
+		--seed $(or $(SEED),1) $(FUZZ)
 
 bench: .venv/browser ## Measure how much it can do
 	@$(PYTHON) tests/bench/overhead.py

@@ -1,10 +1,11 @@
 """No form of a URL, and no redirect to one, is dialled unless it is public."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from fetch import Fetcher, FetchError, ForbiddenURLError, Guard
+from fetch import Allowed, Fetcher, FetchError, ForbiddenURLError, Guard, Sender
 from fetch_support import PUBLIC, FakeNetwork, file, redirect
 
 LOCAL_NAMES = {
@@ -80,6 +81,19 @@ FORMS = [f"http://{host}/" for host in HOSTS] + WHOLE
 FORMS += [f"https://{host}/latest/meta-data?a=1" for host in HOSTS if "@" in host]
 
 
+@pytest.fixture(autouse=True)
+def nothing_leaves(monkeypatch):
+    """Whoever dials or resolves by himself fails: there is the fake network alone."""
+
+    def no(*_, **__):
+        pytest.fail("the real network was asked")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(f"socket.socket.{name}", no)
+    for name in ("getaddrinfo", "gethostbyname"):
+        monkeypatch.setattr(f"socket.{name}", no)
+
+
 def test_there_are_more_than_200_forms():
     assert len(set(FORMS)) > 200
 
@@ -104,6 +118,28 @@ async def test_a_redirect_to_the_form_dials_only_where_it_came_from(url):
     assert len(network.dialled) <= 4
 
 
+@pytest.mark.parametrize("url", FORMS, ids=ascii)
+async def test_nothing_is_posted_to_the_form(url):
+    network = FakeNetwork(LOCAL_NAMES, file(b"secret"))
+    with pytest.raises(FetchError) as no:
+        await posted(network, url)
+    assert network.dialled == []
+    assert "pass" not in str(no.value).replace("password", "")
+
+
+@pytest.mark.parametrize("url", FORMS, ids=ascii)
+async def test_a_receivers_redirect_to_the_form_is_not_followed(url):
+    network = FakeNetwork(LOCAL_NAMES, redirect(url, 307))
+    with suppress(FetchError):  # a line that breaks the answer's head
+        assert (await posted(network, "http://files.example/hook")).status == 307
+    assert network.dialled == [(PUBLIC, 80)]
+    assert network.resolved == ["files.example"]
+
+
+async def posted(network, url):
+    return await Sender(Allowed(), network).post(url, b"{}", [], seconds=5)
+
+
 class Flipping(FakeNetwork):
     """A resolver whose every third answer is a forbidden address."""
 
@@ -125,6 +161,18 @@ async def test_a_resolver_that_flips_its_answers_never_gets_a_forbidden_dial():
     assert {address for address, _ in network.dialled} == {PUBLIC}
     # One question for each connection: the answer that was checked is the one used.
     assert len(network.resolved) == 1000
+
+
+async def test_neither_is_anything_posted_there():
+    network, refused = Flipping(script=file(b"ok")), 0
+    for _ in range(300):
+        try:
+            await posted(network, "https://rebind.example/hook")
+        except ForbiddenURLError:
+            refused += 1
+    assert (refused, len(network.dialled)) == (100, 200)
+    assert {address for address, _ in network.dialled} == {PUBLIC}
+    assert len(network.resolved) == 300
 
 
 async def test_neither_does_it_by_redirects_to_itself():

@@ -23,7 +23,7 @@ def create_body(*more: dict[str, Any]) -> dict[str, Any]:
         "image": {"value": {"prompt": "@1 runs", "duration": 5, "files": [_INLINE]}},
         "url": {"value": {"prompt": "@1 runs", "files": [{"url": EXAMPLE_URL}]}},
     }
-    form = {**schema, "properties": {**schema["properties"], "files": either}}
+    form = _as_form(schema, files=either)
     return _told(
         {
             "application/json": {"schema": schema, "examples": examples},
@@ -68,7 +68,7 @@ def image_body(*, from_images: bool) -> dict[str, Any]:
     parts = {"type": "array", "items": {"anyOf": [binary, _URL]}, "description": told}
     if from_images:
         schema["required"] = [*schema["required"], "image"]
-    form = {**schema, "properties": {**fields, "image": parts}}
+    form = _as_form(schema, image=parts)
     text_alone = {"prompt": "a fox in the snow", "size": "2560x1440"}
     with_image = {"prompt": "in the rain", "image": [EXAMPLE_URL]}
     examples: dict[str, Any] = {"image": {"value": with_image}}
@@ -93,6 +93,18 @@ def _schema(kind: type[Wish]) -> dict[str, Any]:
         },
     }
     return schema
+
+
+def _as_form(schema: dict[str, Any], **files: dict[str, Any]) -> dict[str, Any]:
+    """Describe the fields as texts of a form, which know no null, beside its files."""
+    fields = {name: _no_null(each) for name, each in schema["properties"].items()}
+    return {**schema, "properties": {**fields, **files}}
+
+
+def _no_null(field: dict[str, Any]) -> dict[str, Any]:
+    kinds = [kind for kind in field.get("anyOf", ()) if kind != {"type": "null"}]
+    left = {k: v for k, v in field.items() if k != "anyOf" and v is not None}
+    return left | (kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})
 
 
 def _file(name: str, value: dict[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def _number(value: Any) -> Any:
 
 
 def _yes_or_no(value: Any) -> Any:
-    if isinstance(value, str | int) and value not in {"true", "false", True, False}:
+    if not isinstance(value, bool) and value not in ("true", "false"):
         raise ValueError("must be true or false")
     return value
 

@@ -3,7 +3,15 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    model_validator,
+)
 
 from contracts.keys import (
     DAY_SECONDS,
@@ -15,16 +23,21 @@ from contracts.keys import (
     hash_of,
     prefix_of,
 )
+from gateway_http.moments import moment
 from gateway_http.views import Moment
 
 RATE_LIMIT = 600
 MOST = 1_000_000_000
 Name = Annotated[str, Field(min_length=1, max_length=100, examples=["render farm"])]
 Scopes = Annotated[list[KeyScope], Field(min_length=1, max_length=20)]
-Rate = Annotated[int, Field(ge=0, le=MOST, description="Requests a minute; 0: any.")]
-Quota = Annotated[int, Field(ge=0, le=MOST, description="Tasks a day, UTC; 0: any.")]
+Rate = Annotated[
+    StrictInt, Field(ge=0, le=MOST, description="Requests a minute; 0: any.")
+]
+Quota = Annotated[
+    StrictInt, Field(ge=0, le=MOST, description="Tasks a day, UTC; 0: any.")
+]
 Credits = Annotated[
-    int,
+    StrictInt,
     Field(
         ge=0,
         le=MOST,
@@ -33,13 +46,16 @@ Credits = Annotated[
     ),
 ]
 Concurrent = Annotated[
-    int,
+    StrictInt,
     Field(
         ge=0,
         le=MOST,
         description="Tasks at work at one time, more of them wait; 0: any.",
     ),
 ]
+
+
+Until = Annotated[datetime, BeforeValidator(moment)]
 
 
 class NewKey(BaseModel):
@@ -49,7 +65,7 @@ class NewKey(BaseModel):
 
     name: Name
     scopes: Scopes = list(EVERYDAY)
-    expires_at: AwareDatetime | None = Field(None, description="null: never.")
+    expires_at: Until | None = Field(None, description="null: never.")
     rate_limit: Rate = RATE_LIMIT
     daily_quota: Quota = 0
     daily_credits: Credits = 0
@@ -75,8 +91,8 @@ class KeyChanges(BaseModel):
 
     name: Name | None = None
     scopes: Scopes | None = None
-    enabled: bool | None = None
-    expires_at: AwareDatetime | None = Field(None, description="null: never.")
+    enabled: StrictBool | None = None
+    expires_at: Until | None = Field(None, description="null: never.")
     rate_limit: Rate | None = None
     daily_quota: Quota | None = None
     daily_credits: Credits | None = None
@@ -100,7 +116,7 @@ class KeyRotation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    grace_secs: int = Field(
+    grace_secs: StrictInt = Field(
         0,
         ge=0,
         le=7 * DAY_SECONDS,

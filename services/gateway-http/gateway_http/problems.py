@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from contracts.requests import Refusal, RequestRefusedError
+from gateway_http.paths import allowed
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -130,7 +131,10 @@ def register(web: FastAPI) -> None:
     """Make every failure of a route a problem."""
 
     async def tell(request: Request, error: Exception) -> Response:
-        return answer(request, problem_of(error))
+        problem = problem_of(error)
+        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers = {"Allow": allowed(web, request.url.path)}
+        return answer(request, problem)
 
     for kind in (*FAILURES, Exception):
         web.add_exception_handler(kind, tell)

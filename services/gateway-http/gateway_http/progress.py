@@ -164,6 +164,7 @@ def _problem(status: int) -> bytes:
     body = json.dumps(told | {"errors": [], "request_id": ""}).encode()
     head = (
         f"HTTP/1.1 {status} {title}\r\nContent-Type: {MEDIA_TYPE}\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n"
+        "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n"
     )
     return head.encode() + body

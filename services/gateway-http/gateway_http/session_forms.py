@@ -2,13 +2,23 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+    StrictInt,
+    model_validator,
+)
 
 from contracts.pool import SetSession
 from contracts.sessions import CheckOutcome
+from gateway_http.fields import Word
 from gateway_http.session_views import SessionView
 
 MOST_AT_ONCE = 100
+MOST_A_DAY = 1_000_000
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
 
 
@@ -38,13 +48,13 @@ class NewSession(NewCredential):
     """An account to add."""
 
     label: str = Field("", max_length=100)
-    max_active: int = Field(2, ge=1, le=100, description="Tasks at one time.")
+    max_active: StrictInt = Field(2, ge=1, le=100, description="Tasks at one time.")
 
 
 class Replacement(NewCredential):
     """Another credential of an account that is there."""
 
-    force: bool = Field(
+    force: StrictBool = Field(
         default=False, description="Take it also when it belongs to another account."
     )
 
@@ -66,7 +76,7 @@ class NewSessions(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     session_ids: list[Secret] = Field(min_length=1, max_length=MOST_AT_ONCE)
-    max_active: int = Field(2, ge=1, le=100, description="Tasks at one time.")
+    max_active: StrictInt = Field(2, ge=1, le=100, description="Tasks at one time.")
 
 
 class AddedSession(BaseModel):
@@ -93,16 +103,21 @@ class Changes(BaseModel):
         json_schema_extra={"minProperties": 1, "example": {"max_active": 3}},
     )
 
-    enabled: bool | None = Field(None, description="Whether it takes tasks.")
+    enabled: StrictBool | None = Field(None, description="Whether it takes tasks.")
     label: str | None = Field(None, min_length=1, max_length=100)
-    max_active: int | None = Field(None, ge=1, le=100, description="Tasks at one time.")
-    daily_cap: int | None = Field(
-        None, ge=0, description="Most jobs a day, in the site's zone; 0, null: no cap."
+    max_active: StrictInt | None = Field(
+        None, ge=1, le=100, description="Tasks at one time."
     )
-    weight: int | None = Field(
+    daily_cap: StrictInt | None = Field(
+        None,
+        ge=0,
+        le=MOST_A_DAY,
+        description="Most jobs a day, in the site's zone; 0, null: no cap.",
+    )
+    weight: StrictInt | None = Field(
         None, ge=1, le=1000, description="Its share, with SESSION_POLICY=weighted."
     )
-    models: list[str] | None = Field(
+    models: list[Word] | None = Field(
         None, max_length=100, description="The only models; empty, null: every one."
     )
 

@@ -3,7 +3,15 @@
 import re
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+    StrictInt,
+    model_validator,
+)
 
 from contracts import endpoints, webhooks
 from contracts.webhooks import DeliveryStatus, EndpointKind, Occasion, Wanted
@@ -73,7 +81,7 @@ class WebhookChanges(BaseModel):
     url: Address | None = Field(None, examples=[ADDRESS])
     description: Description | None = None
     events: Events | None = None
-    enabled: bool | None = Field(
+    enabled: StrictBool | None = Field(
         None, description="Switched off, what it has not got yet is given up."
     )
 
@@ -89,7 +97,7 @@ class SecretRotation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    grace_seconds: int = Field(
+    grace_seconds: StrictInt = Field(
         86_400, ge=0, le=30 * 86_400, description="How long the old one signs too."
     )
 

@@ -83,6 +83,14 @@ EXAMPLES: dict[int, tuple[str, Problem]] = {
     ),
     507: ("The disk is full.", storage_full("less than 2 GiB are free")),
 }
+_REUSED = "this Idempotency-Key was used with another body: give each request its own"
+_NO_NAME = "Idempotency-Key must be 1 to 255 visible ASCII characters, given once"
+_ALSO = {
+    400: [Problem(400, "invalid_idempotency_key", _NO_NAME)],
+    422: [Problem(422, "idempotency_key_reused", _REUSED)],
+}
+"""What some routes answer with another status than the rest of it."""
+
 _HEADERS = {
     401: ("WWW-Authenticate",),
     416: ("Content-Range",),
@@ -94,16 +102,16 @@ _HEADERS = {
 def answers(
     status: int, tell: Tell = problem_response, body: type[BaseModel] = ProblemBody
 ) -> dict[str, dict[str, Any]]:
-    """Describe a no as a route tells it: a response, by the status it then has."""
+    """Describe a no as a route tells it: responses, by the status they then have."""
     text, problem = EXAMPLES[status]
-    told = tell(problem, REQUEST_ID)
-    schema = {"$ref": f"#/components/schemas/{body.__name__}"}
-    content = {"schema": schema, "example": json.loads(bytes(told.body))}
-    mime = told.headers["content-type"]
-    return {
-        str(told.status_code): {
+    found = {}
+    for each in (*_ALSO.get(status, ()), problem):
+        told = tell(each, REQUEST_ID)
+        schema = {"$ref": f"#/components/schemas/{body.__name__}"}
+        content = {"schema": schema, "example": json.loads(bytes(told.body))}
+        found[str(told.status_code)] = {
             "description": text,
             "headers": named(*ALWAYS, *_HEADERS.get(status, ())),
-            "content": {mime: content},
+            "content": {told.headers["content-type"]: content},
         }
-    }
+    return found

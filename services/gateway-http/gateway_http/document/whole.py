@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from gateway_http.document.examples import BEGUN, ENDED, example_of
 from gateway_http.document.headers import ALWAYS, COUNTED, HEADERS, named
 from gateway_http.document.noes import answers
+from gateway_http.document.schemas import in_json
 from gateway_http.document.words import ABOUT, COOKIE, KEY, LINK, SCHEMES, TAGS
 from gateway_http.identity import is_open
 from gateway_http.problems import ProblemBody, problem_response
@@ -51,7 +52,7 @@ def document(web: FastAPI) -> Described:
             operation = told["paths"][route.path_format][method.lower()]
             _complete(operation, route, parts["schemas"])
     _link(told["paths"])
-    return told
+    return {**told, "paths": in_json(told["paths"]), "components": in_json(parts)}
 
 
 def operation_id(route: APIRoute) -> str:
@@ -130,10 +131,18 @@ def _add_noes(operation: Described, route: RouteContext) -> None:
     tell = getattr(route.original_route, "tell", problem_response)
     for status in sorted(wanted):
         for number, answer in answers(status, tell, _refusal(route)).items():
-            mine = told.setdefault(number, answer)
-            for part in ("content", "headers"):
-                mine[part] = {**answer[part], **mine.get(part, {})}
+            _merge(told.setdefault(number, answer), answer)
     operation["responses"] = dict(sorted(told.items()))
+
+
+def _merge(mine: Described, no: Described) -> None:
+    """Add a no to an answer that has its status already."""
+    mine["headers"] = {**no["headers"], **mine.get("headers", {})}
+    contents = mine.setdefault("content", {})
+    for mime, content in no["content"].items():
+        present = contents.setdefault(mime, content)
+        if str(content["schema"]) not in str(present["schema"]):
+            present["schema"] = {"anyOf": [present["schema"], content["schema"]]}
 
 
 def _is_bare(told: Described, status: str) -> bool:

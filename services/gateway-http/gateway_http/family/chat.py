@@ -30,7 +30,7 @@ data: [DONE]
 
 """
 _NOT_OURS = {"messages", "response_format", "files", "n", "priority", "metadata"}
-_FILES = {"image_url", "video_url", "audio_url"}
+_FILES = ("image_url", "video_url", "audio_url")
 _OBJECT = TypeAdapter(dict[str, Any])
 Given = Mapping[str, Any]
 

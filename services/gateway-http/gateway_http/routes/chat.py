@@ -13,7 +13,7 @@ from gateway_http.creating import create_task
 from gateway_http.document.headers import MADE, PREFER
 from gateway_http.family import chat
 from gateway_http.family.bodies import chat_body
-from gateway_http.family.route import FamilyError, FamilyRoute
+from gateway_http.family.route import FamilyRoute
 from gateway_http.links import Links
 from gateway_http.parts import Parts, problems
 from gateway_http.prefer import LONGEST_SECONDS, Wait, wanted
@@ -24,7 +24,7 @@ from gateway_http.watching import changes, ended_for, with_silences
 PATH = "/v1/chat/completions"
 SILENCE_SECONDS = 15.0  # after which proxies begin to think of hanging up
 STREAM = "text/event-stream"
-STREAMED = {"schema": {"type": "string"}, "example": chat.EXAMPLE}
+STREAMED = {"schema": {}, "example": chat.EXAMPLE}
 
 
 def router(parts: Parts) -> APIRouter:
@@ -33,7 +33,7 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.post(
         PATH,
-        response_model=chat.Completion | FamilyError,
+        response_model=chat.Completion,
         openapi_extra=chat_body(PREFER),
         responses={
             200: {"content": {STREAM: STREAMED}, "headers": MADE},

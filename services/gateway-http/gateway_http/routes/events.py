@@ -184,6 +184,6 @@ def _seconds(parts: Parts, caller: Caller) -> float:
 
 
 def _answers(*refusals: int) -> dict[int | str, dict[str, Any]]:
-    example = {"schema": {"type": "string"}, "example": EXAMPLE}
+    example = {"schema": {}, "example": EXAMPLE}
     stream = {"description": "The stream.", "content": {"text/event-stream": example}}
     return {200: stream, **problems(*refusals)}

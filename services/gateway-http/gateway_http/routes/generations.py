@@ -12,7 +12,7 @@ from gateway_http.document.headers import MADE, PREFER
 from gateway_http.family import answers
 from gateway_http.family.bodies import video_body
 from gateway_http.family.forms import FamilyWish, receive
-from gateway_http.family.route import FamilyError, FamilyRoute
+from gateway_http.family.route import FamilyRoute
 from gateway_http.parts import Parts, problems
 from gateway_http.prefer import LONGEST_SECONDS, Wait, wanted
 from gateway_http.repeats import REPLAYED
@@ -50,7 +50,7 @@ def router(parts: Parts) -> APIRouter:
             openapi_extra=told,
             responses={
                 200: {
-                    "model": answers.Finished | answers.Unmade | FamilyError,
+                    "model": answers.Finished | answers.Unmade,
                     "headers": MADE,
                 },
                 202: {"headers": MADE},

@@ -9,7 +9,7 @@ from contracts.pool import ListSessions, Session, TestSession
 from contracts.sessions import Credits
 from gateway_http.access import Caller, may_or_lends
 from gateway_http.checks import checks, outcome
-from gateway_http.family.route import FamilyError, FamilyRoute
+from gateway_http.family.route import FamilyRoute
 from gateway_http.fields import Text
 from gateway_http.identity import bearer
 from gateway_http.lending import REFUSED, lent, tokens_of
@@ -60,7 +60,7 @@ def router(parts: Parts) -> APIRouter:
         route_class=FamilyRoute,
     )
 
-    @routes.post("/check", responses={200: {"model": Live | FamilyError}})
+    @routes.post("/check")
     async def check(caller: OfTokens, body: Token) -> Live:
         """Ask the site whether an account of the pool is signed in.
 
@@ -73,7 +73,7 @@ def router(parts: Parts) -> APIRouter:
             raise invalid_field("token", "is of no account in the pool: add it first")
         return Live(live=await _is_lendable(parts, body.token))
 
-    @routes.post("/points", responses={200: {"model": list[PointsOf] | FamilyError}})
+    @routes.post("/points")
     async def points(request: Request, caller: OfTokens) -> list[PointsOf]:
         """Tell what accounts may still spend: the pool's, or those of the bearer."""
         if caller.lends is None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from nats.errors import Error as NatsError
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from contracts.counting import CREDITS, TASKS, read
 from contracts.keys import OWNER, Key
@@ -14,6 +14,7 @@ from contracts.message import now
 from contracts.usage import ReadUsage, Used
 from gateway_http.access import ADMIN, Caller, Known, Scope, needs
 from gateway_http.key_forms import KeyView, key_view
+from gateway_http.moments import day
 from gateway_http.parts import Parts
 from gateway_http.problems import invalid_field, unavailable
 
@@ -80,11 +81,12 @@ class Summary(BaseModel):
     summary: list[OwnerSum]
 
 
+Day = Annotated[date, BeforeValidator(day)]
 From = Annotated[
-    date | None,
+    Day | None,
     Query(alias="from", description="First day (UTC); 30 days are told otherwise."),
 ]
-To = Annotated[date | None, Query(description="Last day (UTC); else today.")]
+To = Annotated[Day | None, Query(description="Last day (UTC); else today.")]
 KeyOf = Annotated[
     str | None, Query(max_length=64, description="Of this key alone, by its id.")
 ]

@@ -7,6 +7,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gateway_http.filters import YesNo
 from gateway_http.problems import Problem
 
 MOST_BYTES = 16 * 1024
@@ -27,7 +28,7 @@ class SignOut(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    everywhere: bool = Field(default=False, description="Of every browser?")
+    everywhere: YesNo = Field(default=False, description="Of every browser?")
 
 
 B = TypeVar("B", bound=BaseModel)

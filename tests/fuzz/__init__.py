@@ -1,0 +1,1 @@
+"""The gateway's API as its document says, asked by machine: `make fuzz`."""
