@@ -86,3 +86,39 @@ async def test_a_body_that_is_no_file_ends_at_a_mebibyte(door):
     for body in (whole + b" ", endless()):
         answer = await door.admin.post(place, content=body, headers=kind)
         assert (answer.status_code, answer.json()["type"]) == (413, "too_large")
+
+
+async def test_405_names_every_method_of_the_path(door):
+    for path, methods in (
+        ("/api/v1/tasks", "GET, POST"),
+        ("/api/v1/tasks/cancel", "POST"),
+        ("/api/v1/tasks/none", "DELETE, GET"),
+        ("/api/v1/tasks/none/video", "GET, HEAD"),
+        ("/api/v1/keys/none", "DELETE, GET, PATCH"),
+    ):
+        answer = await door.admin.put(path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, methods), path
+
+
+OTHERWISE_TYPED = [
+    ("POST", "/api/v1/keys", {"name": "k", "rate_limit": "7"}),
+    ("POST", "/api/v1/keys", {"name": "k", "rate_limit": True}),
+    ("POST", "/api/v1/keys", {"name": "k", "expires_at": 0}),
+    ("PATCH", "/api/v1/keys/none", {"enabled": 0}),
+    ("POST", "/api/v1/keys/none/rotate", {"grace_secs": False}),
+    ("PATCH", "/api/v1/sessions/none", {"max_active": "3"}),
+    ("PATCH", "/api/v1/sessions/none", {"daily_cap": 10**30}),
+    ("PATCH", "/api/v1/webhooks/none", {"enabled": "yes"}),
+    ("POST", "/api/v1/webhooks/none/rotate", {"grace_seconds": 1.0}),
+    ("POST", "/auth/logout", {"everywhere": 0}),
+    ("GET", "/api/v1/usage?to=0", None),
+    ("GET", "/api/v1/usage?from=2026-1-1", None),
+    ("GET", "/api/v1/usage?from=1970-01-01T00:00:00", None),
+]
+
+
+async def test_what_is_of_another_type_is_refused_and_not_guessed(door):
+    for method, path, body in OTHERWISE_TYPED:
+        answer = await door.admin.request(method, path, json=body)
+        assert answer.status_code == 422, (path, body, answer.text)
+        assert answer.json()["errors"]

@@ -145,6 +145,7 @@ async def test_a_stream_tells_how_far_it_is_and_ends_with_the_video(
         ({"model": MODEL, "messages": []}, -2000, "messages"),
         (said(None), -2000, "messages"),
         (said([7]), -2000, "messages"),
+        (said([{"type": {}}]), -2000, "prompt"),
         (said(""), -2000, "prompt"),
         (said("x", "gpt-5"), -2000, "unknown model"),
         (said("x", "jimeng-4.5:1x1"), -2000, "size"),
