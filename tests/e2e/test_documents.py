@@ -24,6 +24,8 @@ from PIL import Image
 from media import probe
 from support import free_port, http
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = DOCS / "seedance-2.0-integration.md"
 SECONDS = 120

@@ -12,6 +12,8 @@ from PIL import Image
 from jimeng_client import Client
 from support import PLAIN, http
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def gateway(deployment):

@@ -5,6 +5,8 @@ import pytest
 from fuzz.__main__ import asked, count
 from fuzz.place import running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("who", ["admin", "key"])

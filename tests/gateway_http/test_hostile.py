@@ -9,11 +9,14 @@ import socket
 from contextlib import suppress
 from urllib.parse import quote
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from access_support import TOKEN
 from gateway_http.parts import Patience
+
+pytestmark = pytest.mark.slow
 
 OFTEN = settings(
     max_examples=150,
