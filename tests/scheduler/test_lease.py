@@ -22,7 +22,8 @@ from scheduler.lease import Lease
 from scheduler.store import engine
 from scheduler.store.migrate import _config, migrate
 
-pytestmark = pytest.mark.timeout(180)  # processes start slowly on a busy machine
+# Processes start slowly on a busy machine.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 WORK = "is at work now"
 READY = "scheduler is ready"

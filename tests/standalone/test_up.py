@@ -145,6 +145,7 @@ def test_ctrl_c_in_the_middle_of_work_stops_everything_and_work_goes_on_later(st
     nobody_left(again)
 
 
+@pytest.mark.slow
 def test_systemd_hears_that_it_is_ready_lives_and_stops(start):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         name = f"@jimeng-up-{os.getpid()}"
@@ -231,6 +232,7 @@ def test_an_address_off_loopback_is_refused(start):
     assert "AUTH_ENABLED" in refusal(start("--simulate", HOST="0.0.0.0"))
 
 
+@pytest.mark.slow
 def test_an_upstream_that_does_not_answer_is_one_warning_and_tasks_wait(start):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -294,6 +296,7 @@ class serving:  # noqa: N801 - reads as a verb
 HIDE = '/usr/bin/mount -t tmpfs none /usr/lib/chromium && exec "$@"'
 
 
+@pytest.mark.slow
 def test_without_a_browser_it_runs_says_so_and_refuses_only_the_page(start, tmp_path):
     if why := why_no_mounts():
         pytest.skip(why)
