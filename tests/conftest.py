@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from inspect import isawaitable
@@ -33,7 +34,13 @@ ROOM = 4 * 1024**3
 
 
 def pytest_configure() -> None:
-    """Keep what tests write in memory: each nats-server and database syncs often."""
+    """Keep what tests write in memory: each nats-server and database syncs often.
+
+    And let Ctrl-C reach what tests start: a run in a shell's background is begun with
+    SIGINT ignored, which every process below it would inherit.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     memory = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own in it
     if memory.is_dir() and shutil.disk_usage(memory).free > ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
