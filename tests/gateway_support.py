@@ -46,13 +46,15 @@ from contracts.requests import (
 )
 from contracts.sessions import Credits, SessionChanged
 from contracts.tasks import CreateTask, TaskChanged
-from contracts.values import TERMINAL, ResultRef
+from contracts.values import TERMINAL, Job, ResultRef
 from gateway_http.app import Gateway, create_app
 from gateway_http.parts import Patience
 from gateway_http.settings import GatewaySettings
 from runtime.heartbeat import SERVICES
 from runtime.settings import load
 from support import PLAIN
+
+JOB = Job(model="jimeng-video-3.0", prompt="p", duration=5, ratio="16:9")
 
 
 class StandIn:
@@ -331,6 +333,25 @@ async def scheduler(nats, make_bus) -> AsyncIterator[StandIn]:
     stand_in.take_creates()
     await stand_in.bus.start()
     return stand_in
+
+
+@pytest.fixture
+def tasks(scheduler):
+    """Have the scheduler know so many tasks that stand so, named a000, a001 …"""
+
+    def make(count: int, status: str, letter: str) -> None:
+        for n in range(count):
+            name = f"{letter}{n:03}"
+            scheduler.tasks[name] = Task(
+                id=name,
+                status=status,
+                job=JOB,
+                revision=1,
+                created_at=now(),
+                updated_at=now(),
+            )
+
+    return make
 
 
 @pytest.fixture

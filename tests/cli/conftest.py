@@ -17,6 +17,7 @@ from gateway_support import (
     run_gateway,
     scheduler,
     stand_in,
+    tasks,
 )
 from warm_command import run
 
@@ -29,6 +30,7 @@ __all__ = [
     "run_gateway",
     "scheduler",
     "stand_in",
+    "tasks",
 ]
 
 

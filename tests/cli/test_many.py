@@ -6,28 +6,8 @@ from datetime import timedelta
 import pytest
 
 from contracts.message import now
-from contracts.requests import ListTasks, Task
-from contracts.values import Job
+from contracts.requests import ListTasks
 from gateway_http import batches
-
-JOB = Job(model="jimeng-video-3.0", prompt="p", duration=5, ratio="16:9")
-
-
-@pytest.fixture
-def tasks(scheduler):
-    def make(count, status, letter):
-        for n in range(count):
-            name = f"{letter}{n:03}"
-            scheduler.tasks[name] = Task(
-                id=name,
-                status=status,
-                job=JOB,
-                revision=1,
-                created_at=now(),
-                updated_at=now(),
-            )
-
-    return make
 
 
 async def test_many_are_counted_and_cancelled_only_after_a_yes(

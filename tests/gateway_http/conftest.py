@@ -8,6 +8,7 @@ from gateway_support import (
     run_gateway,
     scheduler,
     stand_in,
+    tasks,
 )
 from issuer_support import issuer
 from site_support import site
@@ -24,4 +25,5 @@ __all__ = [
     "scheduler",
     "site",
     "stand_in",
+    "tasks",
 ]

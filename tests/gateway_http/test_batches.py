@@ -1,32 +1,7 @@
 """One verb for many tasks: counted first, in pieces, and safe to repeat."""
 
-import pytest
-
-from contracts.message import now
-from contracts.requests import RetryTask, Task
-from contracts.values import Job
+from contracts.requests import RetryTask
 from gateway_http import batches
-
-JOB = Job(model="m", prompt="p", duration=4, ratio="9:16")
-
-
-@pytest.fixture
-def tasks(scheduler):
-    """Make so many tasks that stand so."""
-
-    def make(count, status, letter):
-        for n in range(count):
-            name = f"{letter}{n:03}"
-            scheduler.tasks[name] = Task(
-                id=name,
-                status=status,
-                job=JOB,
-                revision=1,
-                created_at=now(),
-                updated_at=now(),
-            )
-
-    return make
 
 
 async def ask(gateway, verb, **body):

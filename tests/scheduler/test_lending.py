@@ -17,7 +17,7 @@ from scheduler.domain.dispatch import Waiting, dispatch
 from scheduler.domain.rows import Session, Task
 from scheduler.domain.waiting import waiting_for
 from scheduler.settings import SchedulerSettings
-from scheduler.store import sessions, tasks
+from scheduler.store import session_views, sessions, tasks
 from scheduler.store.tables import credentials
 from scheduler.vault import Vault
 from scheduler_support import NOW, SECRET
@@ -76,7 +76,7 @@ async def test_it_is_in_no_list_and_shows_nothing_of_its_token(turn, vault):
     session = await lend(turn, vault)
     assert session.lent
     assert session.masked == "****"
-    assert await sessions.views(turn.db) == []
+    assert await session_views.views(turn.db) == []
     assert await sealed(turn, session.id)
     said = b"".join(parcel.body for parcel in turn.parcels)
     assert SECRET.encode() not in said

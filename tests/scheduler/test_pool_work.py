@@ -16,7 +16,7 @@ from contracts.sessions import (
 from contracts.values import Belonging, Job
 from scheduler import check_work, pool_work
 from scheduler.domain.rows import Attempt, Session, Task
-from scheduler.store import attempts, credentials, sessions, tasks
+from scheduler.store import attempts, credentials, session_views, sessions, tasks
 from scheduler.store.credentials import Told
 from scheduler_support import NOW
 
@@ -119,7 +119,7 @@ async def test_counters_are_counted_from_attempts(turn):
     await worked(turn, 7, state="known", permitted_at=yesterday, upstream_id="8")
     found = await sessions.load(turn.db, "s0")
     assert (found.active, found.pending) == (4, 2)
-    (view,) = await sessions.views(turn.db)
+    (view,) = await session_views.views(turn.db)
     assert (view.active, view.today, found.today) == (4, 2, 4)
 
 

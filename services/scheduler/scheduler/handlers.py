@@ -32,7 +32,15 @@ from scheduler import (
     work,
 )
 from scheduler.relay import Relay
-from scheduler.store import attempts, audit, keys, listing, sessions, usage
+from scheduler.store import (
+    attempts,
+    audit,
+    keys,
+    listing,
+    session_views,
+    sessions,
+    usage,
+)
 from scheduler.store.engine import reading
 from scheduler.vault import Vault
 from scheduler.views import page_of, task_view
@@ -242,12 +250,12 @@ def register_reads(
     @bus.answer(pool.ListSessions)
     async def list_sessions(_: pool.ListSessions) -> pool.Sessions:
         async with reading(engine) as db:
-            return pool.Sessions(sessions=tuple(await sessions.views(db)))
+            return pool.Sessions(sessions=tuple(await session_views.views(db)))
 
     @bus.answer(pool.ReadSession)
     async def read_session(request: pool.ReadSession) -> pool.SessionReply:
         async with reading(engine) as db:
-            found = await sessions.views(db, request.id)
+            found = await session_views.views(db, request.id)
         if not found:
             raise not_found("session")
         return pool.SessionReply(session=found[0])

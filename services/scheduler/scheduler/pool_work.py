@@ -13,7 +13,7 @@ from jimeng.errors import InvalidAccount
 from scheduler.check_work import ask_check
 from scheduler.domain.rows import Session
 from scheduler.signals import write_session
-from scheduler.store import attempts, credentials, sessions
+from scheduler.store import attempts, credentials, session_views, sessions
 from scheduler.store.credentials import Told
 from scheduler.vault import Vault, masked
 from scheduler.work import not_found, refusal
@@ -228,7 +228,7 @@ async def reply(
 
 
 async def _view(turn: Turn, session_id: str) -> asked.Session:
-    found = await sessions.views(turn.db, session_id)
+    found = await session_views.views(turn.db, session_id)
     if not found:
         raise not_found("session")
     return found[0]

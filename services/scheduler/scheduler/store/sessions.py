@@ -11,14 +11,12 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    literal_column,
     or_,
     select,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts import pool as asked
 from contracts.message import now as present
 from contracts.sessions import ClosedModel, Credits
 from contracts.values import LENT, TERMINAL
@@ -43,7 +41,7 @@ def _count(name: str, *conditions: Any) -> Any:
     )
 
 
-def _sessions(*more: Any) -> Select[Any]:
+def in_pool(*more: Any) -> Select[Any]:
     """Select sessions that are in the pool, with what is counted."""
     of_held = exists().where(
         tasks.c.id == attempts.c.task,
@@ -73,7 +71,7 @@ def _sessions(*more: Any) -> Select[Any]:
 
 
 # Built once: building a statement takes longer than running it.
-_POOL = _sessions()
+_POOL = in_pool()
 _ONE = _POOL.where(sessions.c.id == bindparam("key"))
 
 
@@ -223,50 +221,6 @@ async def work(db: AsyncConnection, now: datetime) -> dict[str, Work]:
         row.id: Work(max(filter(None, (row.sent, row.said)), default=None), row.charged)
         for row in rows
     }
-
-
-async def views(
-    db: AsyncConnection, session_id: str | None = None
-) -> list[asked.Session]:
-    """Return sessions as operators see them; lent ones only by their id."""
-    ended = (
-        select(
-            attempts.c.session,
-            func.count().label("total"),
-            func.sum(
-                literal_column("CASE tasks.status WHEN 'succeeded' THEN 1 END")
-            ).label("succeeded"),
-            func.sum(
-                literal_column("CASE tasks.status WHEN 'failed' THEN 1 END")
-            ).label("failed"),
-        )
-        .join(tasks, tasks.c.id == attempts.c.task)
-        .where(tasks.c.status.in_(TERMINAL), tasks.c.attempt == attempts.c.n)
-        .group_by(attempts.c.session)
-        .subquery()
-    )
-    query = _sessions(ended.c.total, ended.c.succeeded, ended.c.failed).outerjoin(
-        ended, ended.c.session == sessions.c.id
-    )
-    one = sessions.c.id == session_id if session_id else sessions.c.lent.is_(False)
-    query = query.where(one)
-    return [_view(r) for r in await db.execute(query)]
-
-
-def _view(row: Row[Any]) -> asked.Session:
-    counted = {"total", "succeeded", "failed", "today"}
-    fields = {
-        name: getattr(row, name)
-        for name in asked.Session.model_fields
-        if name not in counted
-    }
-    return asked.Session(
-        **fields,
-        total=row.total or 0,
-        succeeded=row.succeeded or 0,
-        failed=row.failed or 0,
-        today=row.accepted,
-    )
 
 
 def session_of(row: Row[Any]) -> Session:

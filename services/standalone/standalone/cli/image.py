@@ -17,7 +17,8 @@ from standalone.cli.output import (
     print_json,
     say,
 )
-from standalone.cli.video import GIVEN, moment, submit
+from standalone.cli.video import submit
+from standalone.cli.wishes import GIVEN, Deadline, Priority
 
 if TYPE_CHECKING:
     from jimeng_client import Client, Task
@@ -41,18 +42,8 @@ def run(
     resolution: Annotated[
         str | None, typer.Option(help="1k, 2k or 4k; 2k unless you choose.")
     ] = None,
-    priority: Annotated[
-        int | None, typer.Option(min=0, max=9, help="0 to 9, higher goes first.")
-    ] = None,
-    deadline: Annotated[
-        str | None,
-        typer.Option(
-            parser=moment,
-            metavar="TIME",
-            help="It fails if it is not finished by then: 90m, 6h or 2d from now, or "
-            "2026-01-31T12:00.",
-        ),
-    ] = None,
+    priority: Priority = None,
+    deadline: Deadline = None,
     output: Annotated[
         Path,
         typer.Option(
